@@ -1,0 +1,53 @@
+# One target a need; `make help` lists them. Everything runs in .venv, which the first target makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export CONCLAVE_DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test lint format openapi bench faults clean card
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+install: $(STAMP) ## make .venv with everything in it
+
+demo: $(STAMP) ## start the stack, put three questions, show the answers, stop
+	$(BIN)/conclave demo
+
+serve: $(STAMP) ## leave the stack up on 127.0.0.1:8000
+	$(BIN)/conclave up
+
+test: $(STAMP) ## all tests but the GPU's
+	$(BIN)/python -m pytest -m "not gpu"
+
+faults: $(STAMP) ## the fault tests alone: real kills of real processes
+	$(BIN)/python -m pytest tests/faults -m "not gpu"
+
+lint: $(STAMP) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi: $(STAMP) ## write openapi/ anew from the code
+	$(BIN)/python -m openapi.generate
+
+bench: $(STAMP) ## what the gateway costs: questions/s as a share of the upstream's own
+	$(BIN)/python -m tests.load.bench_overhead
+
+card: $(STAMP) ## measure the shipped model through the service, as in its card
+	$(BIN)/python -m tests.load.bench_card
+
+clean: ## remove what was built
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .conclave
