@@ -1,0 +1,1 @@
+"""The sampling processes. They never import `service`."""

@@ -1,0 +1,90 @@
+"""`python -m workers NAME=BACKEND:ARG`: one worker process. `conclave worker` ends up here."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+
+import uvloop
+
+from workers import metrics
+from workers.backends import make_backend
+from workers.backends.options import BackendSettings
+from workers.settings import WorkerSettings
+from workers.wire.connection import blocking_client, close, command_client
+from workers.wire.keys import Keys
+from workers.wire.leases import Leases
+from workers.wire.messages import WorkerCard
+from workers.worker import Worker, now_ms
+
+log = logging.getLogger("conclave.worker")
+
+
+def options_of(settings: WorkerSettings) -> BackendSettings:
+    """The part of the settings that backends see."""
+    return BackendSettings(
+        api_key=settings.openai_api_key,
+        openai_max_concurrency=settings.openai_max_concurrency,
+        openai_timeout_s=settings.openai_timeout_s,
+        replay_delay_ms=settings.replay_delay_ms,
+        torch_device=settings.torch_device,
+        torch_threads=settings.torch_threads,
+    )
+
+
+async def serve(model: str, spec: str, settings: WorkerSettings) -> None:
+    """Runs one worker until SIGTERM or SIGINT, then drains."""
+    backend = make_backend(spec, options_of(settings))
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    keys = Keys(settings.queue_prefix, settings.queue_shards)
+    redis, blocking = command_client(settings.redis_url), blocking_client(settings.redis_url)
+    leases = Leases(redis, blocking, keys, model=model, worker=name, samples_ttl_ms=settings.retention_s * 1000)
+    card = WorkerCard(
+        worker=name,
+        model=model,
+        backend=backend.name,
+        provides=backend.provides,
+        capacity_samples=backend.capacity_samples,
+        started_ms=now_ms(),
+    )
+    worker = Worker(settings, card, backend, leases, redis)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.drain)
+    log.info("worker %s serves %s by %s", name, model, spec)
+    try:
+        await worker.run(keys.cancel_channel)
+    finally:
+        await close(redis)
+        await close(blocking)
+    log.info("worker %s is gone", name)
+
+
+def main() -> int:
+    """Reads the command line and the environment, runs the worker; exit code 0 after a clean drain."""
+    parser = argparse.ArgumentParser(prog="conclave worker", description="One worker process for one model.")
+    parser.add_argument(
+        "--model", required=True, metavar="NAME=BACKEND:ARG", help="e.g. abacus=abacus, qwen=torch:PATH"
+    )
+    arguments = parser.parse_args()
+    name, _, spec = arguments.model.partition("=")
+    settings = WorkerSettings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if settings.worker_metrics_port:
+        metrics.serve(settings.worker_metrics_host, settings.worker_metrics_port)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvloop.run(serve(name, spec or name, settings))
+    except (ValueError, OSError) as error:
+        log.error("the worker cannot serve %s: %s", arguments.model, error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Everything that turns jobs into samples, by the scheme in `--model NAME=SCHEME:ARG`.
+
+A new backend is one new file and one line in `BACKENDS`. What it runs on is imported in its factory, so that a worker
+that only forwards to an upstream never loads torch.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from workers.backends.base import Backend
+from workers.backends.options import BackendSettings
+
+__all__ = ["BACKENDS", "BackendSettings", "make_backend"]
+
+_ABACUS = Path(__file__).resolve().parents[1] / "abacus" / "model"
+
+
+def _torch(argument: str, settings: BackendSettings) -> Backend:
+    """`torch:PATH`: a local model folder."""
+    from workers.backends.torch_local.backend import TorchBackend
+
+    return TorchBackend(
+        argument,
+        settings.torch_device,
+        threads=settings.torch_threads,
+        capacity_samples=settings.capacity_samples,
+    )
+
+
+def _abacus(argument: str, settings: BackendSettings) -> Backend:
+    """`abacus` (no argument): the model that this repository ships."""
+    if argument:
+        raise ValueError("abacus takes no argument; torch:PATH serves another folder")
+    # It is so small that a second thread gains little, and on a busy machine the threads wait for each other at every
+    # operation (measured: 30 times slower beside a training).
+    threads = settings.torch_threads if settings.torch_threads is not None else 1
+    return _torch(str(_ABACUS), replace(settings, torch_threads=threads))
+
+
+def _openai(argument: str, settings: BackendSettings) -> Backend:
+    """`openai:URL` or `openai:URL#MODEL`: an OpenAI-compatible upstream, and its own name for the model."""
+    from workers.backends.openai_http import OpenAIBackend
+
+    url, _, model = argument.partition("#")
+    return OpenAIBackend(
+        url,
+        model or None,
+        settings.api_key,
+        max_concurrency=settings.openai_max_concurrency,
+        timeout_s=settings.openai_timeout_s,
+        retries=settings.openai_retries,
+        logprobs=settings.openai_logprobs,
+        capacity_samples=settings.capacity_samples,
+    )
+
+
+def _replay(argument: str, settings: BackendSettings) -> Backend:
+    """`replay:FILE`: recorded samples."""
+    from workers.backends.replay import ReplayBackend
+
+    return ReplayBackend(argument, settings.replay_delay_ms, capacity_samples=settings.capacity_samples)
+
+
+BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {
+    "abacus": _abacus,
+    "openai": _openai,
+    "replay": _replay,
+    "torch": _torch,
+}
+"""Scheme to factory. A factory neither loads nor connects (`start` does); ValueError where ARG makes no sense."""
+
+
+def make_backend(spec: str, settings: BackendSettings) -> Backend:
+    """The backend of `SCHEME:ARG` (or `abacus`). Raises ValueError naming the known schemes."""
+    scheme, _, argument = spec.partition(":")
+    factory = BACKENDS.get(scheme)
+    if factory is None:
+        raise ValueError(f"unknown backend {scheme!r}: one of {', '.join(sorted(BACKENDS))}")
+    if not argument and scheme != "abacus":
+        raise ValueError(f"{scheme} needs an argument, as in {scheme}:ARG")
+    return factory(argument, settings)

@@ -1,0 +1,42 @@
+"""The one protocol that every backend meets."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from workers.wire.messages import FailureKind, Job, Provides, Sample
+
+
+class BackendError(Exception):
+    """A failure that is known and has a kind; the worker turns it into failed samples (data), never into a crash."""
+
+    def __init__(self, kind: FailureKind, detail: str = "") -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
+
+
+class Backend(Protocol):
+    """Turns jobs into samples.
+
+    `sample` yields each sample of `indices` as it finishes, in any order, each index once. Closing the iterator (or
+    cancelling the task that reads it) stops the work within one decode step or upstream call. A failed sample is
+    yielded with its `failure`; `BackendError` is raised where every sample still missing fails for one reason.
+    """
+
+    name: str
+    provides: frozenset[Provides]
+    capacity_samples: int
+
+    async def start(self) -> None:
+        """Loads the model or opens the connections; raises when the backend cannot serve."""
+
+    def sample(self, job: Job, indices: tuple[int, ...]) -> AsyncGenerator[Sample, None]:
+        """Draws the samples `indices` of `job`."""
+        ...
+
+    async def healthy(self) -> bool:
+        """True if the backend can serve now."""
+        ...
+
+    async def close(self) -> None:
+        """Frees what `start` took; no sample is running when it is called."""

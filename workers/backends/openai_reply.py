@@ -1,0 +1,145 @@
+"""What an OpenAI-compatible upstream said: choices to samples, error replies to failures. No network here."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from workers.backends.base import BackendError
+from workers.wire.messages import MAX_COMPLETION_CHARS, FailureKind, FinishReason, Sample, SampleStatistics
+
+_DETAIL_CHARS = 200
+_QUOTE_CHARS = 12
+"""A message that repeats this many characters of the prompt in a row is taken to quote it and is left out."""
+
+_SECRET = re.compile(r"\b(sk|key|token|bearer)[-_ ][\w*.-]{4,}", re.IGNORECASE)
+_ABOUT_N = re.compile(r"""(?<!\w)["'`]?n["'`]?(?!\w)|\bcompletion choice|\bmultiple (choices|completions)""")
+_ABOUT_LOGPROBS = re.compile(r"log_?prob", re.IGNORECASE)
+_ABOUT_CONTEXT = re.compile(
+    r"context[ _](length|size|window)|maximum context|max_model_len|prompt is too long|too many tokens|input length",
+    re.IGNORECASE,
+)
+
+
+class RejectionError(BackendError):
+    """The upstream answered 4xx or 5xx. `status` is its HTTP status; `about_n`/`about_logprobs`: what it objects to."""
+
+    def __init__(self, kind: FailureKind, detail: str, status: int, *, about_n: bool, about_logprobs: bool) -> None:
+        super().__init__(kind, detail)
+        self.status = status
+        self.about_n = about_n
+        self.about_logprobs = about_logprobs
+
+
+def rejection(status: int, body: bytes, prompt: str, api_key: str | None) -> RejectionError:
+    """The failure that an error reply means. Its detail is the status and what of the message is safe to show."""
+    message = _message(body)
+    refused = status in (400, 422)
+    return RejectionError(
+        _kind(status, message),
+        _detail(status, message, prompt, api_key),
+        status,
+        about_n=refused and _ABOUT_N.search(message) is not None,
+        about_logprobs=refused and _ABOUT_LOGPROBS.search(message) is not None,
+    )
+
+
+def samples_of(reply: object, indices: Sequence[int], seed: int | None) -> list[Sample]:
+    """The reply's choices as samples of `indices`, in order; fewer where the upstream gave fewer.
+
+    `seed` is recorded on each sample: give it only where it is known to be the sample's own. The prompt's tokens are on
+    the first sample. Raises BackendError(UPSTREAM_ERROR) where the reply is no chat completion.
+    """
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        raise BackendError(FailureKind.UPSTREAM_ERROR, "the reply is not a chat completion")
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    usage = usage if isinstance(usage, dict) else {}
+    logprobs = [_logprobs(choice) for choice in choices]
+    counts = _completion_tokens(_count(usage.get("completion_tokens")), logprobs)
+    return [
+        Sample(
+            index=index,
+            text=_text(choice),
+            finish_reason=FinishReason.LENGTH if choice.get("finish_reason") == "length" else FinishReason.STOP,
+            seed=seed,
+            prompt_tokens=_count(usage.get("prompt_tokens")) if position == 0 else 0,
+            completion_tokens=counts[position],
+            statistics=SampleStatistics(mean_logprob=_mean(logprobs[position])),
+        )
+        for position, (index, choice) in enumerate(zip(indices, choices, strict=False))
+    ]
+
+
+def _kind(status: int, message: str) -> FailureKind:
+    if status in (400, 413, 422) and _ABOUT_CONTEXT.search(message):
+        return FailureKind.CONTEXT_OVERFLOW
+    return FailureKind.UPSTREAM_ERROR if status >= 500 else FailureKind.UPSTREAM_REJECTED
+
+
+def _message(body: bytes) -> str:
+    """The error's message in the forms of OpenAI, FastAPI and plain text; never a field that holds the request."""
+    try:
+        reply = json.loads(body)
+    except ValueError:
+        return body[:_DETAIL_CHARS].decode("utf-8", "replace")
+    found = reply
+    for key in ("error", "message", "detail"):
+        if isinstance(found, dict) and key in found:
+            found = found[key]
+    if isinstance(found, list):  # FastAPI's: {"loc": [...], "msg": "...", "input": <the request>}
+        found = "; ".join(
+            f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg', '')}"
+            for each in found
+            if isinstance(each, dict)
+        )
+    param = reply["error"].get("param") if isinstance(reply, dict) and isinstance(reply.get("error"), dict) else None
+    return f"{found if isinstance(found, str) else ''} {f'({param})' if isinstance(param, str) else ''}".strip()
+
+
+def _detail(status: int, message: str, prompt: str, api_key: str | None) -> str:
+    if status in (401, 403):
+        return f"{status}"
+    if api_key:
+        message = message.replace(api_key, "***")
+    shown = _SECRET.sub("***", re.sub(r"[\s\x00-\x1f\x7f]+", " ", message))[:_DETAIL_CHARS]
+    windows = (shown[start : start + _QUOTE_CHARS] for start in range(max(1, len(shown) - _QUOTE_CHARS + 1)))
+    flat = re.sub(r"\s+", " ", prompt)
+    if not shown or any(window in flat for window in windows):
+        return f"{status}"
+    return f"{status}: {shown}"
+
+
+def _text(choice: dict[str, Any]) -> str:
+    message = choice.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    return content[:MAX_COMPLETION_CHARS] if isinstance(content, str) else ""
+
+
+def _logprobs(choice: dict[str, Any]) -> list[float] | None:
+    """The chosen tokens' log probabilities, or None where they are missing or one is no number."""
+    given = choice.get("logprobs")
+    tokens = given.get("content") if isinstance(given, dict) else None
+    if not isinstance(tokens, list) or not tokens:
+        return None
+    numbers = [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
+    found = [float(each) for each in numbers if isinstance(each, int | float) and math.isfinite(each)]
+    return found if len(found) == len(numbers) else None
+
+
+def _mean(logprobs: list[float] | None) -> float | None:
+    return math.fsum(logprobs) / len(logprobs) if logprobs else None
+
+
+def _completion_tokens(total: int, logprobs: Sequence[list[float] | None]) -> list[int]:
+    """Tokens of each choice: all of the total where there is one choice, else its log probabilities counted, else an
+    equal share of the total, the remainder on the first."""
+    if len(logprobs) > 1 and all(logprobs):
+        return [len(each) for each in logprobs if each]
+    share, rest = divmod(total, len(logprobs))
+    return [share + (rest if position == 0 else 0) for position in range(len(logprobs))]
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,18 @@
+"""What a worker's settings say to the backends; the environment itself is read elsewhere."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """Options of all backends; each takes its own. `torch_threads` None: torch's default."""
+
+    api_key: str | None = field(default=None, repr=False)
+    capacity_samples: int = 64
+    openai_max_concurrency: int = 64
+    openai_timeout_s: float = 60.0
+    openai_retries: int = 2
+    openai_logprobs: bool = True
+    replay_delay_ms: float = 0.0
+    torch_device: str = "auto"
+    torch_threads: int | None = None

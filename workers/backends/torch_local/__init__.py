@@ -1,0 +1,1 @@
+"""Completions drawn by this process with torch, from a local model folder. Imported only where it is asked for."""

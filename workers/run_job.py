@@ -1,0 +1,114 @@
+"""One leased job's life: draw what is missing, coalesce, store, acknowledge."""
+
+import asyncio
+import time
+from contextlib import aclosing, suppress
+
+from workers.backends.base import Backend, BackendError
+from workers.metrics import WorkerMetrics
+from workers.wire.leases import Lease, Leases, LeaseState, Stored
+from workers.wire.messages import Failure, FailureKind, Sample
+
+FLUSH_SAMPLES = 16
+"""A reply carries at most this many samples."""
+
+
+class LeaseLost(Exception):
+    """The lease went to another worker, or the job was cancelled: stop drawing."""
+
+
+class JobRun:
+    """Runs one lease to its end. Cancelling the task that awaits `run` stops the backend within one decode step."""
+
+    def __init__(self, lease: Lease, backend: Backend, leases: Leases, metrics: WorkerMetrics, flush_s: float) -> None:
+        self.lease = lease
+        self._backend = backend
+        self._leases = leases
+        self._metrics = metrics
+        self._flush_s = flush_s
+        self._open = set(lease.missing)
+        self._ready: list[Sample] = []
+
+    async def run(self) -> str:
+        """Draws and stores; returns the job's outcome for the metrics. Never raises a backend's failure."""
+        started = time.monotonic()
+        try:
+            await self._draw()
+        except LeaseLost as lost:
+            return str(lost)
+        if self.lease.state is not LeaseState.LEASED:
+            return self.lease.state.value
+        self._metrics.job("done", time.monotonic() - started)
+        return "done"
+
+    async def _draw(self) -> None:
+        if self.lease.state is not LeaseState.LEASED:
+            kind = FailureKind.EXPIRED if self.lease.state is LeaseState.EXPIRED else FailureKind.POISON
+            await self._fail_open(kind, "")
+            return
+        if not self._open:
+            await self._flush(done=True)
+            return
+        try:
+            async with asyncio.timeout(self.lease.left_ms / 1000):
+                await self._pump()
+        except TimeoutError:
+            await self._fail_open(FailureKind.EXPIRED, "the answer's time was up")
+        except BackendError as error:
+            await self._fail_open(error.kind, error.detail)
+
+    async def _pump(self) -> None:
+        """Moves samples from the backend to the queue, several in a reply where they finish close together."""
+        async with aclosing(self._backend.sample(self.lease.job, tuple(sorted(self._open)))) as samples:
+            pending: asyncio.Task[Sample] | None = None
+            try:
+                while self._open:
+                    pending = pending or asyncio.ensure_future(anext(samples))
+                    wait = self._flush_s if self._ready else None
+                    await asyncio.wait({pending}, timeout=wait)
+                    if not pending.done():
+                        await self._flush(done=False)
+                        continue
+                    if not await self._accept(pending):
+                        break
+                    pending = None
+            finally:
+                if pending is not None and not pending.done():
+                    pending.cancel()
+                    with suppress(asyncio.CancelledError, StopAsyncIteration, BackendError):
+                        await pending
+        if self._open:
+            await self._fail_open(FailureKind.INTERNAL, "the backend ended without these samples")
+
+    async def _accept(self, pending: "asyncio.Task[Sample]") -> bool:
+        """Takes a finished sample; False at the end of the backend's samples."""
+        try:
+            sample = pending.result()
+        except StopAsyncIteration:
+            return False
+        if sample.index in self._open:
+            self._open.discard(sample.index)
+            self._ready.append(sample)
+            outcome = "failed" if sample.failure else sample.finish_reason.value
+            self._metrics.sample(outcome, sample.prompt_tokens, sample.completion_tokens)
+        if not self._open or len(self._ready) >= FLUSH_SAMPLES:
+            await self._flush(done=not self._open)
+        return True
+
+    async def _fail_open(self, kind: FailureKind, detail: str) -> None:
+        """Every sample still missing fails for one reason."""
+        failure = Failure(kind=kind, detail=detail[:2_000])
+        self._ready += [Sample(index=i, failure=failure) for i in sorted(self._open)]
+        for _ in self._open:
+            self._metrics.sample("failed", 0, 0)
+        self._open.clear()
+        await self._flush(done=True)
+
+    async def _flush(self, *, done: bool) -> None:
+        samples, self._ready = self._ready, []
+        stored, _ = await self._leases.store(self.lease, samples, done=done)
+        if stored is Stored.FENCED:
+            self._metrics.fenced()
+            raise LeaseLost("fenced")
+        if stored is Stored.CANCELLED:
+            raise LeaseLost("cancelled")

@@ -1,0 +1,37 @@
+"""The only reader of the environment in a worker process."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Settings of one worker process: `CONCLAVE_*` environment variables, read once."""
+
+    model_config = SettingsConfigDict(env_prefix="CONCLAVE_", frozen=True, extra="ignore")
+
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0", description="Redis server: redis://, rediss:// or unix://"
+    )
+    queue_prefix: str = Field(default="conclave", description="first part of every Redis key")
+    queue_shards: int = Field(default=1, ge=1, le=64, description="queue shards; the same number in every process")
+    lease_ms: int = Field(
+        default=15_000, ge=200, description="a lease that was not renewed for this long is taken over"
+    )
+    heartbeat_ms: int = Field(default=5_000, ge=50, description="how often a worker renews its leases")
+    reclaim_ms: int = Field(default=5_000, ge=50, description="how often a worker looks for abandoned leases")
+    flush_ms: int = Field(
+        default=10, ge=0, description="finished samples wait this long for others before they are sent"
+    )
+    drain_s: float = Field(default=30.0, ge=0, description="how long a worker finishes its jobs after SIGTERM")
+    retention_s: int = Field(default=3600, ge=10, description="how long answers and samples are kept")
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of the worker's /metrics; 0: none")
+    worker_metrics_host: str = Field(default="127.0.0.1", description="interface of the worker's /metrics")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    openai_api_key: str | None = Field(default=None, description="key that the openai backend sends upstream")
+    openai_max_concurrency: int = Field(default=64, ge=1, description="calls in flight to one upstream")
+    openai_timeout_s: float = Field(default=60.0, gt=0, description="longest wait for one upstream call")
+    replay_delay_ms: float = Field(default=0.0, ge=0, description="delay per replayed sample")
+    torch_device: str = Field(default="auto", description="auto, cpu or cuda[:i]")
+    torch_threads: int | None = Field(
+        default=None, ge=1, description="torch's CPU threads; torch's own default if unset"
+    )

@@ -1,0 +1,67 @@
+"""The two kinds of Redis clients.
+
+A blocking read needs a client of its own: redis-py's default (5 s socket timeout, ten retries) turns a `BLOCK 7000`
+into a minute of re-issued, non-idempotent reads. So blocking reads run with a timeout above BLOCK and with no retry,
+and the reader re-reads its own pending entries after every error; everything else runs on a pool that waits for a
+free connection.
+"""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import FullJitterBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+BLOCK_MS = 2_000
+"""How long one blocking read waits."""
+
+BLOCKING_TIMEOUT_S = 10.0
+"""A blocking read that has not answered by then has a dead connection (half-open TCP); must exceed BLOCK_MS."""
+
+LOST = (RedisConnectionError, RedisTimeoutError, OSError)  # asyncio's and the socket's time-outs are OSErrors
+"""What a lost or silent server raises."""
+
+
+def command_client(url: str, max_connections: int = 64) -> Redis:
+    """A client for short commands: bounded pool, 5 s timeout, three quick retries on a lost connection."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=5,
+        socket_timeout=5.0,
+        socket_connect_timeout=2.0,
+        health_check_interval=30,
+        # Only a lost connection is tried again: a time-out has already cost its 5 s.
+        retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), 3, supported_errors=(RedisConnectionError,)),
+    )
+    return Redis(connection_pool=pool)
+
+
+def blocking_client(url: str) -> Redis:
+    """A client for one blocking reader: timeout above BLOCK_MS, no retry."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=4,
+        timeout=5,
+        socket_timeout=BLOCKING_TIMEOUT_S,
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis(connection_pool=pool)
+
+
+async def close(client: Redis) -> None:
+    """Closes a client and its pool."""
+    await client.aclose()
+    await client.connection_pool.disconnect()
+
+
+def stream_entries(found: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries of a read of one stream, in either protocol's form (RESP3 answers with a map)."""
+    if not found:
+        return []
+    if isinstance(found, dict):
+        groups = next(iter(found.values()))
+        return list(groups[0] if groups and isinstance(groups[0], list) else groups)
+    assert isinstance(found, list)
+    return list(found[0][1])

@@ -1,0 +1,160 @@
+"""The gateway's end of the queue: submit jobs, cancel them, see the live pools, read the inbox."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from workers.wire.connection import BLOCK_MS, LOST, stream_entries
+from workers.wire.keys import GROUP, Keys
+from workers.wire.messages import Frozen, Job, Reply, WorkerCard
+from workers.wire.scripts import CANCEL, SUBMIT
+
+log = logging.getLogger(__name__)
+
+JOB_GRACE_MS = 600_000
+"""A job's hash outlives its deadline by this much, then it is gone even if no worker ever came."""
+
+
+class Notice(Frozen):
+    """Something other than samples for the gateway that owns an answer."""
+
+    answer_id: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What one model's streams hold: jobs in all, jobs leased to workers, age of the oldest (None: empty)."""
+
+    depth: int
+    pending: int
+    oldest_ms: int | None
+
+
+class Dispatcher:
+    """Submits and cancels jobs and looks at pools."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py's reply types are unions over both protocols
+        self._keys = keys
+        self._submit = client.register_script(SUBMIT)
+        self._cancel = client.register_script(CANCEL)
+
+    async def submit(self, jobs: Sequence[Job], budget_ms: int) -> int:
+        """Queues jobs of one answer and one model in one step; returns their deadline in Redis time (ms)."""
+        first = jobs[0]
+        shard = self._keys.shard_of(first.answer_id)
+        keys = [self._keys.stream(shard, first.model)]
+        keys += [self._keys.job(job.answer_id, job.job_id) for job in jobs]
+        bodies = [job.model_dump_json() for job in jobs]
+        return int(await self._submit(keys=keys, args=[budget_ms, budget_ms + JOB_GRACE_MS, *bodies]))
+
+    async def cancel(self, answer_id: str, job_ids: Sequence[str]) -> int:
+        """Marks jobs as cancelled and tells the workers; returns how many were still open."""
+        if not job_ids:
+            return 0
+        keys = [self._keys.job(answer_id, job_id) for job_id in job_ids]
+        return int(await self._cancel(keys=keys, args=[self._keys.cancel_channel, *job_ids]))
+
+    async def notify(self, gateway: str, notice: Notice) -> None:
+        """Puts a notice into a gateway's inbox."""
+        inbox = self._keys.inbox(self._keys.shard_of(notice.answer_id), gateway)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(inbox, {"notice": notice.model_dump_json()})
+            pipe.pexpire(inbox, JOB_GRACE_MS)
+            await pipe.execute()
+
+    async def now_ms(self) -> int:
+        """Redis time in milliseconds: the one clock of all deadlines."""
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def cards(self) -> tuple[WorkerCard, ...]:
+        """The cards of the live workers, ordered by name."""
+        names = await self._redis.zrangebyscore(self._keys.pool, await self.now_ms(), "+inf")
+        if not names:
+            return ()
+        raw = await self._redis.mget([self._keys.card(name.decode()) for name in names])
+        cards = [_card(body) for body in raw if body is not None]
+        return tuple(sorted((c for c in cards if c is not None), key=lambda c: c.worker))
+
+    async def models_seen(self) -> frozenset[str]:
+        """Every model that some worker has ever served here."""
+        return frozenset(name.decode() for name in await self._redis.zrange(self._keys.models, 0, -1))
+
+    async def queue_state(self, model: str) -> QueueState:
+        """Depth, pending entries and age of the oldest entry of a model's streams, over all shards."""
+        depth = pending = 0
+        oldest: int | None = None
+        for shard in range(self._keys.shards):
+            stream = self._keys.stream(shard, model)
+            depth += int(await self._redis.xlen(stream))
+            pending += await self._pending(stream)
+            head = await self._redis.xrange(stream, count=1)
+            if head:
+                born = int(head[0][0].split(b"-")[0])
+                oldest = born if oldest is None else min(oldest, born)
+        age = None if oldest is None else max(0, await self.now_ms() - oldest)
+        return QueueState(depth=depth, pending=pending, oldest_ms=age)
+
+    async def _pending(self, stream: str) -> int:
+        try:
+            return int((await self._redis.xpending(stream, GROUP))["pending"])
+        except ResponseError:  # NOGROUP: no worker has ever come, or the server lost its data
+            return 0
+
+
+def _card(body: bytes) -> WorkerCard | None:
+    try:
+        return WorkerCard.model_validate_json(body)
+    except ValidationError:
+        log.warning("a worker's card could not be read: is it of another wire version?")
+        return None
+
+
+class Inbox:
+    """Reads one gateway's replies and notices. What cannot be read is dropped and counted, never raised."""
+
+    def __init__(self, client: Redis, keys: Keys, gateway: str) -> None:
+        self._redis = client
+        self._keys = keys
+        self._gateway = gateway
+        self.refused = 0
+
+    async def read(self, shard: int) -> AsyncIterator[Reply | Notice]:
+        """Every reply and notice of a shard, for ever; waits out a lost server with growing pauses."""
+        key = self._keys.inbox(shard, self._gateway)
+        last, pause = b"0-0", 0.05
+        while True:
+            try:
+                found = await self._redis.xread({key: last}, count=256, block=BLOCK_MS)
+                pause = 0.05
+            except LOST:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+                continue
+            except ResponseError as error:
+                log.warning("the inbox could not be read: %s", error)
+                await asyncio.sleep(pause)
+                continue
+            for entry_id, fields in stream_entries(found):
+                last = entry_id
+                message = self._parse(fields)
+                if message is not None:
+                    yield message
+
+    def _parse(self, fields: dict[bytes, bytes]) -> Reply | Notice | None:
+        try:
+            if b"notice" in fields:
+                return Notice.model_validate_json(fields[b"notice"])
+            return Reply.model_validate_json(fields.get(b"reply", b""))
+        except ValidationError:
+            self.refused += 1
+            log.warning("a reply was refused at the boundary: it does not fit the wire schema")
+            return None

@@ -1,0 +1,221 @@
+"""The worker's loops: take entries, renew leases, take over abandoned ones, hear cancellations, show itself."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from workers.backends.base import Backend
+from workers.metrics import WorkerMetrics
+from workers.run_job import JobRun
+from workers.settings import WorkerSettings
+from workers.wire.connection import LOST
+from workers.wire.leases import Entry, Leases, Renewal
+from workers.wire.messages import WorkerCard
+
+log = logging.getLogger(__name__)
+
+CARD_PERIOD_S = 2.0
+CARD_TTL_MS = 8_000
+"""A worker that was not heard of for this long counts as gone in `GET /v1/models`."""
+
+
+class Worker:
+    """One process's worker: one model, one backend, as many jobs at once as the backend has room for."""
+
+    def __init__(
+        self, settings: WorkerSettings, card: WorkerCard, backend: Backend, leases: Leases, redis: Redis
+    ) -> None:
+        self._settings = settings
+        self._card = card
+        self._backend = backend
+        self._leases = leases
+        self._redis = redis
+        self._metrics = WorkerMetrics(card.model, card.backend)
+        self._runs: dict[str, tuple[JobRun, asyncio.Task[None]]] = {}
+        self._claimed: set[str] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Takes no more entries; `run` returns when the running jobs are done or the drain time is over."""
+        self._draining.set()
+        self._room.set()
+
+    async def run(self, cancel_channel: str) -> None:
+        """Serves until `drain`. Survives a lost Redis server; raises only if the backend cannot start."""
+        await self._backend.start()
+        self._metrics.up(True)
+        loops = [
+            asyncio.create_task(self._forever("card", self._show, CARD_PERIOD_S)),
+            asyncio.create_task(self._forever("renew", self._renew_all, self._settings.heartbeat_ms / 1000)),
+            asyncio.create_task(self._forever("reclaim", self._reclaim, self._settings.reclaim_ms / 1000)),
+            asyncio.create_task(self._hear_cancellations(cancel_channel)),
+            *(asyncio.create_task(self._take_for_ever(shard)) for shard in self._leases.shards),
+        ]
+        await self._draining.wait()
+        self._metrics.up(False)
+        await self._end(loops)
+
+    async def _end(self, loops: "list[asyncio.Task[None]]") -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await self._show()
+        for taker in loops[4:]:
+            taker.cancel()
+        if self._runs:
+            await asyncio.wait({task for _, task in self._runs.values()}, timeout=self._settings.drain_s)
+        # What is still running is handed back: unacknowledged, it is reclaimed by another worker.
+        remaining = [task for _, task in self._runs.values()]
+        for task in [*remaining, *loops]:
+            task.cancel()
+        await asyncio.gather(*remaining, *loops, return_exceptions=True)
+        with contextlib.suppress(RedisError, OSError):
+            await self._leases.leave()
+        await self._backend.close()
+
+    async def _forever(self, what: str, step: Callable[[], Awaitable[None]], period_s: float) -> None:
+        while True:
+            try:
+                await step()
+            except (RedisError, OSError) as error:
+                log.warning("%s: Redis does not answer: %s", what, type(error).__name__)
+            await asyncio.sleep(period_s)
+
+    async def _show(self) -> None:
+        card = self._card.model_copy(update={"draining": self._draining.is_set()})
+        await self._leases.show(card, CARD_TTL_MS)
+
+    # -- taking ---------------------------------------------------------------------------------------------------
+
+    async def _take_for_ever(self, shard: int) -> None:
+        """Reads new entries while there is room. After every error it joins again and reads its own pending entries."""
+        pause, fresh = 0.05, True
+        while not self._draining.is_set():
+            try:
+                if fresh:
+                    await self._leases.join(shard)
+                    await self._start_all(await self._leases.own_pending(shard))
+                    fresh = False
+                await self._room.wait()
+                if self._draining.is_set():
+                    return
+                await self._start_all(await self._leases.take(shard, self._wanted()))
+                pause = 0.05
+            except (*LOST, ResponseError) as error:  # ResponseError: NOGROUP after a server lost its data, or OOM
+                log.warning("take: %s: %s", type(error).__name__, str(error)[:200])
+                fresh = True
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+    def _wanted(self) -> int:
+        free = self._backend.capacity_samples - self._running_samples()
+        return max(1, min(16, free // 16))
+
+    def _running_samples(self) -> int:
+        return sum(len(run.lease.missing) for run, _ in self._runs.values())
+
+    async def _start_all(self, entries: tuple[Entry, ...]) -> None:
+        await asyncio.gather(*(self._start(entry) for entry in entries))
+
+    async def _start(self, entry: Entry) -> None:
+        if entry.entry_id in self._claimed:
+            return
+        self._claimed.add(entry.entry_id)
+        try:
+            lease = await self._leases.lease(entry)
+        except BaseException:
+            self._claimed.discard(entry.entry_id)
+            raise
+        if lease is None:
+            self._claimed.discard(entry.entry_id)
+            self._metrics.job("cancelled")
+            return
+        run = JobRun(lease, self._backend, self._leases, self._metrics, self._settings.flush_ms / 1000)
+        task = asyncio.create_task(self._run(run))
+        self._runs[lease.job.job_id] = (run, task)
+        self._update_room()
+
+    async def _run(self, run: JobRun) -> None:
+        job_id = run.lease.job.job_id
+        try:
+            outcome = await run.run()
+            if outcome != "done":
+                self._metrics.job(outcome)
+        except (RedisError, OSError) as error:  # not stored, not acknowledged: the entry comes back by itself
+            log.warning("job %s: result not stored: %s", job_id, type(error).__name__)
+            self._metrics.job("failed")
+        except asyncio.CancelledError:
+            self._metrics.job("cancelled")
+            raise
+        except Exception:
+            # A bug in a backend must not take the worker down; after three deliveries the job is quarantined.
+            log.exception("job %s failed", job_id)
+            self._metrics.job("failed")
+        finally:
+            self._runs.pop(job_id, None)
+            self._claimed.discard(run.lease.entry.entry_id)
+            self._update_room()
+
+    def _update_room(self) -> None:
+        running = self._running_samples()
+        self._metrics.running(running)
+        if running < self._backend.capacity_samples or self._draining.is_set():
+            self._room.set()
+        else:
+            self._room.clear()
+
+    # -- leases ---------------------------------------------------------------------------------------------------
+
+    async def _renew_all(self) -> None:
+        for job_id, (run, task) in list(self._runs.items()):
+            renewal = await self._leases.renew(run.lease)
+            if renewal is Renewal.HELD:
+                self._metrics.renewed()
+                continue
+            log.info("job %s: lease %s", job_id, renewal.value)
+            task.cancel()
+            if renewal is Renewal.CANCELLED:
+                await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
+
+    async def _reclaim(self) -> None:
+        if self._draining.is_set() or not self._room.is_set():
+            return
+        for shard in self._leases.shards:
+            try:
+                entries = await self._leases.reclaim(shard, self._settings.lease_ms, self._wanted())
+            except ResponseError:  # NOGROUP: the taking loop heals it
+                continue
+            fresh = tuple(e for e in entries if e.entry_id not in self._claimed)
+            if fresh:
+                self._metrics.reclaimed(len(fresh))
+                await self._start_all(fresh)
+
+    async def _hear_cancellations(self, channel: str) -> None:
+        """Stops a cancelled job at once; a message that is lost is made up for by the next renewal."""
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(channel)
+                    while True:
+                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0)
+                        if message is not None:
+                            await self._cancel(message["data"].decode(errors="replace"))
+            except (RedisError, OSError):
+                await asyncio.sleep(0.2)
+
+    async def _cancel(self, job_id: str) -> None:
+        found = self._runs.get(job_id)
+        if found is not None:
+            run, task = found
+            task.cancel()
+            await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
+
+
+def now_ms() -> int:
+    """Wall-clock milliseconds, for display only; deadlines use Redis time."""
+    return int(time.time() * 1000)
