@@ -1,0 +1,1 @@
+"""Generated descriptions: openapi.json (public) and wire.schema.json (between the processes)."""

@@ -1,0 +1,1 @@
+"""The gateway: HTTP in, answer out. No torch, no GPU."""

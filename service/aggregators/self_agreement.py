@@ -1,0 +1,76 @@
+"""Self-agreement: the model is asked once more which answer its samples agree on."""
+
+from dataclasses import replace
+
+from pydantic import BaseModel, Field
+
+from service.aggregators import base
+from service.aggregators.counting import fall_back, plurality, standings
+from service.aggregators.prompt import show_solutions
+from service.candidates import AnswerClass
+from workers.wire.messages import FinishReason, Provides, Sampling
+
+PHRASE = "the majority voted answer is"
+
+
+class SelfAgreementOptions(base.Options):
+    """`max_tokens`: cap on the reply of the one call."""
+
+    max_tokens: int = Field(default=1024, ge=1, le=8192)
+
+
+class SelfAgreement:
+    """One greedy call by the same model reads k solutions, tallies their answers and names the majority's.
+
+    Source: Just Ask One More Time, arXiv 2311.08154. The reply is read after the last occurrence of the demanded
+    phrase and must name an answer that some sample gave; else the plain vote stands in. The call sees every voting
+    sample once.
+    """
+
+    name = "self_agreement"
+    Options: type[BaseModel] = SelfAgreementOptions
+    needs: frozenset[Provides] = frozenset()
+    counts_votes = False
+
+    def __init__(self, options: SelfAgreementOptions) -> None:
+        self.options = options
+
+    def max_calls(self, n: int) -> int:
+        """One."""
+        return 1
+
+    async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
+        """The class that the model names; the plain vote if the reply cannot be used."""
+        if not panel.voters:
+            return plurality(panel)
+        prompt = show_solutions(panel, "self_agreement", panel.voters, self.name)
+        (reply,) = await ask(prompt, Sampling(temperature=0.0, max_tokens=self.options.max_tokens))
+        if reply.failure is not None:
+            return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
+        if reply.finish_reason is not FinishReason.STOP:
+            return fall_back(panel, self.name, "reply_truncated")
+        named = self._named(reply.text, panel)
+        if isinstance(named, str):
+            return fall_back(panel, self.name, named)
+        return self._verdict(panel, named)
+
+    def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
+        """The class that the reply names, or the reason why it names none."""
+        at = text.lower().rfind(PHRASE)
+        if at < 0:
+            return "reply_off_format"
+        tail = text[at + len(PHRASE) :].strip().splitlines()
+        found = panel.classify.extract(f"The answer is {tail[0].lstrip(': ')}") if tail else None
+        if found is None:
+            return "reply_names_no_answer"
+        return panel.classify.find(found) or "reply_names_no_candidate"
+
+    def _verdict(self, panel: base.Panel, named: AnswerClass) -> base.Verdict:
+        ranking = standings(panel)
+        chosen = named.members[0]
+        text = next(c.sample.text for c in panel.candidates if c.sample.index == chosen)
+        support = len(named.members) / len(panel.voters)
+        plain = plurality(panel)
+        return replace(
+            plain, answer=named.answer, text=text, sample_index=chosen, ranking=ranking, support=support, warnings=()
+        )

@@ -1,0 +1,20 @@
+"""Answer types: how an answer is found in a completion, and when two answers are equal."""
+
+from service.answer_types.auto import Auto
+from service.answer_types.base import AnswerType
+from service.answer_types.choice import Choice
+from service.answer_types.mathematics import Math
+from service.answer_types.number import Number
+from service.answer_types.text import Text
+from service.registry import Registry
+
+ANSWER_TYPES: Registry[AnswerType] = Registry(
+    "answer_types",
+    (
+        Auto,
+        Choice,
+        Math,
+        Number,
+        Text,
+    ),
+)

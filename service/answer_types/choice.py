@@ -1,0 +1,170 @@
+"""`choice`: the answer is one of a few options, by its letter in any dress or by its own text."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from pydantic import BaseModel
+
+from service.answer_types import reading
+from service.answer_types.base import Options
+from service.answer_types.numerals import read_quantity
+from service.answer_types.options import LETTERS, Offered, offered
+from service.answer_types.written import normal_form
+from service.candidates import Extraction, Task
+
+_LEAD = re.compile(r"(?:the\s)?(?:correct\s)?(?:option|choice|answer|letter)\b(?:\sis)?[\s:*]{0,4}", re.IGNORECASE)
+_LETTER = re.compile(
+    r"[\s*_\"'`$\\]{0,6}(?:\\?[(\[{][*_ ]{0,3}(?P<held>[A-Za-z])[*_ ]{0,3}\\?[)\]}]|(?P<bare>[A-Za-z]))"
+    r"(?P<after>[*_]{0,3}[).:,;]|[*_]{1,3}|\s|$|(?=[\"'`$\\]))"
+)
+_INSIDE = re.compile(r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*")
+_DEFAULT_LETTERS = tuple(LETTERS[:10])
+_DEFAULT_LABELS = ("Yes", "No", "True", "False", "Uncertain", "Unknown")
+_FREE = Offered(
+    answers=_DEFAULT_LETTERS + _DEFAULT_LABELS,
+    letters=_DEFAULT_LETTERS + ("",) * len(_DEFAULT_LABELS),
+    texts=("",) * len(_DEFAULT_LETTERS) + _DEFAULT_LABELS,
+    why="no options are given",
+)
+
+
+class ChoiceOptions(Options):
+    """None: the options to choose from are the request's `choices`, or in the question."""
+
+
+class Choice:
+    """One of the options that the request's `choices` give, or the question lists ((A) …) or names (True or False).
+
+    Canonical form: the letter where options are lettered ("A", "(A) Paris", or a list in the question); the choice's
+    own text, as the request or the question spells it, where they are plain texts: "(B)" is then the second choice.
+    Without any options: A to J, yes, no, true, false, uncertain, unknown.
+
+    Evidence, in this order: `boxed`, `json`, `whole` (the completion is an option), `phrase`, `hashes`, `last_line` (it
+    begins with a letter or is an option), `last_letter` (a dressed letter in the last 4,000 characters), `last_mention`
+    (the only option's text that the last line mentions).
+    """
+
+    name: str = "choice"
+    Options: type[BaseModel] = ChoiceOptions
+    exact: bool = True
+
+    def __init__(self, options: ChoiceOptions | None = None) -> None:
+        self.options = options or ChoiceOptions()
+        self._made: tuple[Task, Choosing] | None = None
+
+    def extract(self, text: str, task: Task) -> Extraction | None:
+        """The option that the completion chooses, or None."""
+        if self._made is None or self._made[0] != task:
+            self._made = (task, Choosing(offered(task) or _FREE))
+        choosing = self._made[1]
+        text = reading.window(text)
+        for evidence, place, spelling in choosing.places(text):
+            if place is not None:
+                return Extraction(choosing.of.answers[place], spelling[:200], evidence)
+        return None
+
+    def same(self, left: Extraction, right: Extraction) -> bool:
+        """True if both are the same option."""
+        return left.identity == right.identity
+
+
+class Choosing:
+    """Recognises the options of one task."""
+
+    def __init__(self, of: Offered) -> None:
+        self.of = of
+        self._letters = {letter: place for place, letter in enumerate(of.letters) if letter}
+        self._texts: dict[str, int] = {}
+        for place, option in enumerate(of.texts):
+            if form := normal_form(option):
+                self._texts.setdefault(form, place)
+        self._exact = {answer: place for place, answer in reversed(list(enumerate(of.answers)))}
+        self._values: dict[tuple[Fraction, bool], int] = {}
+        for place, option in enumerate(of.texts):
+            if quantity := read_quantity(reading.unwrap(option)):
+                self._values.setdefault((quantity.value, quantity.percent), place)
+        forms = sorted((form for form in self._texts if len(form) > 1), key=len, reverse=True)
+        self._mention = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, forms)) + r")(?!\w)") if forms else None
+
+    def places(self, text: str) -> Iterator[tuple[str, int | None, str]]:
+        """Evidence, option and spelling, best evidence first; the option is None where the evidence names none."""
+        if text in self._exact:
+            yield "whole", self._exact[text], text
+        if (box := reading.boxed(text)) is not None:
+            yield "boxed", self.segment(box), box
+        for value in reading.json_answers(text):
+            yield "json", self.segment(value), value
+        yield "whole", self.whole(text), text
+        for line in reading.phrases(text):
+            yield "phrase", self.phrase(line), line
+        for line in reading.hashes(text):
+            yield "hashes", self.segment(line), line
+        line = reading.last_line(text)
+        yield "last_line", self.opening(line), line
+        for found in reversed(list(_INSIDE.finditer(text[-reading.TAIL_CHARS :]))[-reading.MAX_CUES :]):
+            yield "last_letter", self._letters.get(found[1] or found[2] or found[3]), found[0]
+        yield "last_mention", self.only_mention(line), line
+
+    def whole(self, text: str) -> int | None:
+        """The option that the text is nothing but."""
+        bare = reading.unwrap(text)
+        if bare in self._exact:
+            return self._exact[bare]
+        if (place := self._texts.get(normal_form(bare))) is not None:
+            return place
+        bare = bare.strip("()[]{}*. ")
+        if len(bare) == 1 and bare.upper() in self._letters:
+            return self._letters[bare.upper()]
+        quantity = read_quantity(bare) if self._values else None
+        return self._values.get((quantity.value, quantity.percent)) if quantity else None
+
+    def segment(self, segment: str) -> int | None:
+        """The option that a marked answer names: it is it, opens with its letter, or mentions its text first."""
+        segment = reading.unwrap(segment)
+        if (place := self.whole(segment)) is not None:
+            return place
+        lead = _LEAD.match(segment)
+        bare = segment[lead.end() :] if lead else segment
+        for candidate in (self.opening(bare), self._inside(bare)):
+            if candidate is not None:
+                return candidate
+        return self._first_mention(bare)
+
+    def phrase(self, line: str) -> int | None:
+        """The option that follows a phrase such as "the answer is"; of "not A but B" it is B."""
+        if (place := self.whole(line)) is not None:
+            return place
+        line = reading.without_adverb(reading.first_sentence(line))
+        if line.lower().startswith("not "):
+            line = line.partition(" but ")[2] or line.partition(" rather ")[2]
+        return self.segment(line)
+
+    def opening(self, line: str) -> int | None:
+        """The option whose letter opens the line: "(B) …", "B. …", "B, because …"; "A dog" opens with an article."""
+        found = _LETTER.match(line)
+        if found is None:
+            return self._texts.get(normal_form(line))
+        letter = found["held"] or found["bare"]
+        spaced = not found["held"] and found["after"].isspace()
+        if letter.islower() and (spaced or not (found["held"] or line[found.end() :].strip())):
+            return None
+        if spaced and letter in "AI" and line[found.end() : found.end() + 1].islower():
+            return None
+        return self._letters.get(letter.upper())
+
+    def only_mention(self, line: str) -> int | None:
+        """The option that the line mentions, where it mentions no other."""
+        mentioned = {self._texts[found] for found in self._mentions(line)}
+        return mentioned.pop() if len(mentioned) == 1 else None
+
+    def _inside(self, segment: str) -> int | None:
+        found = _INSIDE.search(segment)
+        return self._letters.get(found[1] or found[2] or found[3]) if found else None
+
+    def _first_mention(self, segment: str) -> int | None:
+        mentions = self._mentions(segment)
+        return self._texts[mentions[0]] if mentions else None
+
+    def _mentions(self, segment: str) -> list[str]:
+        return self._mention.findall(normal_form(segment)) if self._mention else []

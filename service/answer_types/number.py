@@ -1,0 +1,153 @@
+"""`number`: the answer is one number, equal by exact value."""
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from service.answer_types import reading
+from service.answer_types.base import Options
+from service.answer_types.numerals import (
+    Quantity,
+    find_quantities,
+    find_word_number,
+    plain_fractions,
+    print_number,
+    read_quantity,
+)
+from service.candidates import Extraction, Task
+
+_REASONS = frozenset(
+    [
+        "because",
+        "since",
+        "as",
+        "so",
+        "where",
+        "which",
+        "when",
+        "if",
+        "given",
+        "with",
+        "from",
+        "for",
+        "and",
+        "or",
+        "after",
+    ]
+)
+_EXPRESSION = frozenset("\\^+*=<>(){}[]|/")
+
+
+class NumberOptions(Options):
+    """`tolerance`: numbers this close are equal, as a difference (absolute) or as a share of the larger (relative).
+
+    `percent_as_fraction`: "50%" equals 0.5. By default the sign is only noted, and "50%" equals "50".
+    """
+
+    tolerance: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    tolerance_kind: Literal["absolute", "relative"] = "absolute"
+    percent_as_fraction: bool = False
+
+
+class Number:
+    """One number, compared by exact value; units are kept in the spelling and not compared.
+
+    Evidence, in this order: `boxed`, `hashes` (####), `json`, `whole` (nothing but a number), `phrase` ("the answer
+    is", the last one that has a number), `last_number` (in figures, in the last 4,000 characters).
+
+    In a phrase the first number of its sentence counts, but the one after the last "=" where that ends a calculation,
+    and in "not 5 but 7" the 7. A box or a JSON value that holds an expression other than a number is an answer that is
+    no number: the completion then has none.
+
+    Canonical form: an integer, a terminating decimal, or p/q.
+    """
+
+    name: str = "number"
+    Options: type[BaseModel] = NumberOptions
+    exact: bool = True
+
+    def __init__(self, options: NumberOptions | None = None) -> None:
+        self.options = options or NumberOptions()
+        self.exact = self.options.tolerance is None
+
+    def extract(self, text: str, task: Task) -> Extraction | None:
+        """The number that the completion answers with, or None."""
+        text = plain_fractions(reading.window(text))
+        for evidence, segment in _marked(text):
+            found, settled = _in_marked(segment)
+            if found or settled:
+                return self._extraction(found, evidence)
+        if whole := read_quantity(reading.unwrap(text)):
+            return self._extraction(whole, "whole")
+        for line in reading.phrases(text):
+            if found := _in_phrase(line):
+                return self._extraction(found, "phrase")
+        return self._extraction(_last(text), "last_number")
+
+    def same(self, left: Extraction, right: Extraction) -> bool:
+        """True if the values are equal, or within the tolerance of each other."""
+        if left.identity == right.identity or self.options.tolerance is None:
+            return left.identity == right.identity
+        a, b = left.key, right.key
+        if not (isinstance(a, Fraction) and isinstance(b, Fraction)):
+            return False
+        scale = max(abs(a), abs(b)) if self.options.tolerance_kind == "relative" else 1
+        return abs(a - b) <= Fraction(self.options.tolerance) * scale
+
+    def _extraction(self, found: Quantity | None, evidence: str) -> Extraction | None:
+        if found is None:
+            return None
+        value = found.value / 100 if found.percent and self.options.percent_as_fraction else found.value
+        return Extraction(print_number(value), found.spelling[:200], evidence, key=value)
+
+
+def _marked(text: str) -> Iterator[tuple[str, str]]:
+    if (box := reading.boxed(text)) is not None:
+        yield "boxed", box
+    for line in reading.hashes(text):
+        yield "hashes", line
+    for value in reading.json_answers(text):
+        yield "json", value
+
+
+def _in_marked(segment: str) -> tuple[Quantity | None, bool]:
+    """The number of a marked answer; and True if the mark settles that there is none."""
+    bare = reading.unwrap(segment)
+    value = reading.unwrap(bare.rpartition("=")[2])
+    if whole := read_quantity(bare) or read_quantity(value):
+        return whole, True
+    numbers = list(find_quantities(bare))
+    if not numbers:
+        return None, False
+    glued = bare[numbers[0].end : numbers[0].end + 1].isalpha()
+    lone = len(numbers) == 1 and not glued and not _EXPRESSION.intersection(bare)
+    return (numbers[0] if lone else None), True
+
+
+def _in_phrase(line: str) -> Quantity | None:
+    sentence = reading.without_adverb(reading.first_sentence(line))
+    if sentence.lower().startswith("not "):
+        sentence = sentence.partition(" but ")[2] or sentence.partition(" rather ")[2]
+    if whole := read_quantity(reading.unwrap(sentence)):
+        return whole
+    numbers = find_quantities(sentence)
+    first = next(numbers, None)
+    if first is None:
+        return find_word_number(sentence)
+    return _result(sentence, first) or first
+
+
+def _result(sentence: str, first: Quantity) -> Quantity | None:
+    """The number after the last "=" of the calculation that begins with the first number."""
+    calculation, equals, after = sentence[first.end :].rpartition("=")
+    if not equals or _REASONS.intersection(calculation.lower().split()):
+        return None
+    return next(find_quantities(after), None)
+
+
+def _last(text: str) -> Quantity | None:
+    last = deque(find_quantities(text[-reading.TAIL_CHARS :]), 1)
+    return last[0] if last else None

@@ -1,0 +1,98 @@
+"""The options that a question offers: from the request's `choices`, or read from the question itself."""
+
+import re
+from dataclasses import dataclass
+
+from service.answer_types.reading import unwrap
+from service.candidates import Task
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DRESSED = re.compile(r"\s{0,4}[(\[]?([A-Za-z])(?:[)\]]|[.:][ \t])[ \t]{0,4}(.{0,500})")
+_LISTED = re.compile(r"(?:^|[\s,;])[(\[]?([A-J])(?:[)\]]|[.:](?=[ \t]))[ \t]{0,4}")
+_LABELS = (
+    "true|false|yes|no|uncertain|unknown|maybe|undetermined|neither|entailment|contradiction|neutral|valid|invalid|correct"
+    "|incorrect|plausible|implausible|positive|negative"
+)
+_CLOSED_SET = re.compile(
+    rf"\b(?:{_LABELS})(?:[\"')]?(?:[ ]?[,/|][ ]?(?:or[ ]|and[ ])?|[ ]or[ ])[\"'(]?(?:{_LABELS})\b){{1,8}}",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(rf"\b(?:{_LABELS})\b", re.IGNORECASE)
+_BEFORE_LETTER = frozenset(["", "(", "[", "-", "*", "- (", "* (", "**", "**("])
+_MAX_QUESTION_CHARS = 100_000
+_MAX_LISTED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What can be chosen: the options' canonical answers, letters and texts, and where they come from.
+
+    `certain` is False where a question that is no choice could read the same, such as one about "a true/false test".
+    """
+
+    answers: tuple[str, ...]
+    letters: tuple[str, ...]
+    texts: tuple[str, ...]
+    why: str
+    certain: bool = True
+
+
+def offered(task: Task) -> Offered | None:
+    """The options of a task: the request's choices, else those that the question lists as (A), (B), … or names."""
+    if task.choices:
+        return _from_choices(task.choices, task.question)
+    return _listed(task.question) or _named(task.question)
+
+
+def _from_choices(choices: tuple[str, ...], question: str) -> Offered:
+    why = f"the request gives {len(choices)} choices"
+    bare = [unwrap(choice).strip("()[]") for choice in choices]
+    if len(set(bare)) == len(choices) and all(len(b) == 1 and b in LETTERS for b in bare):
+        listed = _listed(question)
+        texts = dict(zip(listed.letters, listed.texts, strict=True)) if listed else {}
+        return Offered(tuple(bare), tuple(bare), tuple(texts.get(b, "") for b in bare), why)
+    dressed = [_DRESSED.fullmatch(choice) for choice in choices]
+    letters = tuple(d[1].upper() for d in dressed if d)
+    if letters == tuple(LETTERS[: len(choices)]):
+        return Offered(letters, letters, tuple(d[2].strip() for d in dressed if d), why)
+    places = tuple(LETTERS[i] if i < len(LETTERS) else "" for i in range(len(choices)))
+    return Offered(choices, places, choices, why)
+
+
+def _listed(question: str) -> Offered | None:
+    """Options lettered from A on; of several lists the last. A list has at least two."""
+    question = question[-_MAX_QUESTION_CHARS:]
+    marks = list(_LISTED.finditer(question))[-_MAX_LISTED:]
+    runs: list[list[re.Match[str]]] = []
+    for mark in marks:
+        if mark[1] == "A":
+            runs.append([mark])
+        elif runs and mark[1] == LETTERS[len(runs[-1])]:
+            runs[-1].append(mark)
+    runs = [run for run in runs if len(run) > 1]
+    if not runs:
+        return None
+    run = runs[-1]
+    ends = [mark.start() for mark in run[1:]] + [len(question)]
+    texts = tuple(
+        question[mark.end() : end].partition("\n")[0][:500].strip() for mark, end in zip(run, ends, strict=True)
+    )
+    letters = tuple(mark[1] for mark in run)
+    on_lines = all(_line_before(question, mark.start(1)) in _BEFORE_LETTER for mark in run)
+    return Offered(letters, letters, texts, f"the question lists the options {letters[0]} to {letters[-1]}", on_lines)
+
+
+def _named(question: str) -> Offered | None:
+    """A closed set that the question names, such as "True, False or Uncertain"; of several the last."""
+    sets = list(_CLOSED_SET.finditer(question[-_MAX_QUESTION_CHARS:]))
+    if not sets:
+        return None
+    labels = tuple({label.lower(): label for label in _LABEL.findall(sets[-1][0])}.values())
+    if len(labels) < 2:
+        return None
+    places = tuple(LETTERS[i] for i in range(len(labels)))
+    return Offered(labels, places, labels, f"the question names the options {', '.join(labels)}", False)
+
+
+def _line_before(text: str, place: int) -> str:
+    return text[max(text.rfind("\n", 0, place) + 1, place - 20) : place].strip()

@@ -1,0 +1,1 @@
+"""HTTP only: routes, error rendering, request metrics."""

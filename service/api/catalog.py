@@ -1,0 +1,113 @@
+"""What there is: models, aggregators, answer types, samplers, stopping rules."""
+
+import inspect
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from service.aggregators import AGGREGATORS
+from service.answer_types import ANSWER_TYPES
+from service.api.problems import responses
+from service.api.state import Service
+from service.errors import QueueUnavailable
+from service.registry import Plugin, Registry
+from service.samplers import SAMPLERS
+from service.stopping import STOPPING_RULES
+from workers.wire.connection import LOST
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+
+class ModelEntry(BaseModel):
+    """A live pool, in the OpenAI shape; `conclave` is ours."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "conclave"
+    conclave: dict[str, Any]
+
+
+class ModelList(BaseModel):
+    """The live pools."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelEntry]
+
+
+class PluginEntry(BaseModel):
+    """One plug-in: what it does and the JSON schema of its options. `needs`: what the model's workers must supply."""
+
+    name: str
+    description: str
+    options: dict[str, Any]
+    needs: list[str] = []
+
+
+class PluginList(BaseModel):
+    """The plug-ins of one kind."""
+
+    object: Literal["list"] = "list"
+    data: list[PluginEntry]
+
+
+@router.get("/models", responses=responses(503))
+async def models(service: Service) -> ModelList:
+    """The models that live workers serve."""
+    try:
+        pools = await service.catalog.pools()
+    except LOST as error:
+        raise QueueUnavailable(f"the pools cannot be read: {type(error).__name__}") from error
+    return ModelList(
+        data=[
+            ModelEntry(
+                id=pool.model,
+                created=min(card.started_ms for card in pool.cards) // 1000,
+                conclave={
+                    "workers": len(pool.cards),
+                    "backends": sorted({card.backend for card in pool.cards}),
+                    "provides": sorted(pool.provides or ()),
+                    "capacity_samples": sum(card.capacity_samples for card in pool.cards),
+                },
+            )
+            for pool in pools.values()
+        ]
+    )
+
+
+def _list(registry: Registry[Any]) -> PluginList:
+    return PluginList(data=[_entry(plugin) for plugin in registry.values()])
+
+
+def _entry(plugin: type[Plugin]) -> PluginEntry:
+    return PluginEntry(
+        name=plugin.name,
+        description=inspect.getdoc(plugin) or "",
+        options=plugin.Options.model_json_schema(),
+        needs=sorted(getattr(plugin, "needs", ())),
+    )
+
+
+@router.get("/aggregators")
+async def aggregators() -> PluginList:
+    """The aggregators."""
+    return _list(AGGREGATORS)
+
+
+@router.get("/answer-types")
+async def answer_types() -> PluginList:
+    """The answer types."""
+    return _list(ANSWER_TYPES)
+
+
+@router.get("/samplers")
+async def samplers() -> PluginList:
+    """The samplers."""
+    return _list(SAMPLERS)
+
+
+@router.get("/stopping-rules")
+async def stopping_rules() -> PluginList:
+    """The stopping rules."""
+    return _list(STOPPING_RULES)

@@ -1,0 +1,82 @@
+"""What every request passes: its id, the cap on its body, its metrics. Plain ASGI, so that it costs little."""
+
+import secrets
+import time
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import render
+from service.errors import BodyTooLarge
+from service.lifecycle import problem
+from service.metrics import Metrics
+
+
+class TooLarge(Exception):
+    """The body grew beyond the cap while it was read."""
+
+
+class Edge:
+    """Outermost layer of the gateway."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._max_body = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, seen = time.monotonic(), {"code": 500}
+        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["code"] = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        self._metrics.started()
+        try:
+            await self._within_cap(scope, receive, send_marked)
+        finally:
+            self._metrics.served(_route(scope), scope["method"], seen["code"], time.monotonic() - started)
+
+    async def _within_cap(self, scope: Scope, receive: Receive, send: Send) -> None:
+        announced = Headers(scope=scope).get("content-length", "0")
+        size = 0
+
+        async def receive_capped() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_body:
+                raise TooLarge
+            return message
+
+        try:
+            if announced.isdigit() and int(announced) > self._max_body:
+                raise TooLarge
+            await self._app(scope, receive_capped, send)
+        except TooLarge:
+            error = BodyTooLarge(f"at most {self._max_body} bytes are read")
+            await render(problem(error), Request(scope))(scope, receive, send)
+
+
+def _request_id(given: str | None) -> str:
+    """The caller's own id if it is short and plain, else a new one."""
+    if given and len(given) <= 128 and given.isascii() and given.isprintable():
+        return given
+    return secrets.token_hex(12)
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: a label without unbounded values."""
+    route: Any = scope.get("route")
+    path = getattr(route, "path", None)
+    return path if isinstance(path, str) else "unmatched"

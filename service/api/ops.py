@@ -1,0 +1,59 @@
+"""Liveness, readiness, metrics."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from service.api.state import Service, State
+from workers.wire.connection import LOST
+
+READY_TIMEOUT_S = 2.0
+"""A Redis that has not answered by then is not ready, though it may only hang."""
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Liveness: the process answers. Does not look at Redis: restarting the gateway would not mend it."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "not ready"}})
+async def readyz(service: Service) -> JSONResponse:
+    """Readiness: Redis answers and the gateway is not draining."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await service.dispatcher.now_ms()
+        redis = True
+    except LOST:
+        redis = False
+    ready = redis and not service.draining
+    checks = {"status": "ready" if ready else "not_ready", "redis": redis, "draining": service.draining}
+    return JSONResponse(checks, status_code=200 if ready else 503)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(service: Service) -> Response:
+    """Prometheus' exposition text; queue and pools are looked at when it is read."""
+    await refresh_queue_metrics(service)
+    return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def refresh_queue_metrics(service: State) -> None:
+    """Sets the gauges that describe Redis and the queues."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await _look_at_queues(service)
+        service.metrics.redis(True)
+    except LOST:
+        service.metrics.redis(False)
+
+
+async def _look_at_queues(service: State) -> None:
+    pools = await service.catalog.pools()
+    for model in sorted(await service.dispatcher.models_seen()):
+        state = await service.dispatcher.queue_state(model)
+        workers = len(pools[model].cards) if model in pools else 0
+        service.metrics.queue(model, state.depth, state.pending, (state.oldest_ms or 0) / 1000, workers)

@@ -1,0 +1,77 @@
+"""Errors as application/problem+json (RFC 9457)."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from service.contract import Problem
+from service.errors import ConclaveError
+from service.lifecycle import problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of the problems that a route can answer with."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {code: {"description": "Problem", "content": {MEDIA_TYPE: {"schema": schema}}} for code in codes}
+
+
+def render(shown: Problem, request: Request, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem as a response, with the request's id."""
+    named = shown.model_copy(update={"request_id": getattr(request.state, "request_id", None)})
+    body = named.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(body, status_code=shown.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _conclave_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ConclaveError)
+    return render(problem(error), request, error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """What pydantic refused: every place with its reason; the caller's input is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    places = [
+        {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "message": item["msg"]}
+        for item in error.errors()
+    ]
+    detail = "; ".join(f"{place['field']}: {place['message']}" for place in places[:5])
+    return render(
+        Problem(
+            title="The request is not valid",
+            status=422,
+            code="invalid_request",
+            detail=detail,
+            field=places[0]["field"] if places else None,
+            errors=[dict(place) for place in places],
+        ),
+        request,
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    title = str(error.detail)
+    headers = dict(error.headers or {})
+    return render(Problem(title=title, status=error.status_code, code=code, detail=title), request, headers)
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    """Anything unexpected: logged by the server with its traceback, shown without details."""
+    return render(
+        Problem(title="Internal error", status=500, code="internal_error", detail="an unexpected error; see the log"),
+        request,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Registers the handlers and the Problem schema."""
+    app.add_exception_handler(ConclaveError, _conclave_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)

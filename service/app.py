@@ -1,0 +1,97 @@
+"""The composition root: settings in, application out."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from redis.exceptions import RedisError
+
+from service.api import answers, catalog, middleware, ops, problems
+from service.api.state import State
+from service.catalog import Catalog
+from service.contract import Problem
+from service.gather import Line
+from service.ledger import Ledger
+from service.lifecycle import Lifecycle
+from service.mailroom import Mailroom
+from service.metrics import Metrics
+from service.settings import Settings
+from workers.wire.connection import blocking_client, close, command_client
+from workers.wire.dispatch import Dispatcher, Inbox
+from workers.wire.keys import Keys
+
+DRAIN_S = 30.0
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The gateway's application. Its clients live as long as its lifespan."""
+    metrics = Metrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _running(settings, metrics) as state:
+            app.state.conclave = state
+            yield
+            state.draining = True
+            await state.lifecycle.drain(DRAIN_S)
+
+    # Swagger UI and ReDoc from a package's files: /docs and /redoc work with no internet.
+    app: FastAPI = FastAPIOffline(
+        title="Conclave",
+        version=version("conclave"),
+        summary="Ensemble answer selection: many samples, one answer, with evidence.",
+        lifespan=lifespan,
+        static_url="/docs-assets",
+    )
+    for router in (answers.router, catalog.router, ops.router):
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(middleware.Edge, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    _describe_problem(app)
+    return app
+
+
+def _describe_problem(app: FastAPI) -> None:
+    """Puts the Problem schema into the OpenAPI document, where the routes' error responses point to it."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            document = plain()
+            schemas = document["components"]["schemas"]
+            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for extending the document
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]:
+    """Opens the clients and starts the mailroom; closes them in reverse."""
+    url = settings.redis_url or "redis://127.0.0.1:6379/0"
+    keys = Keys(settings.queue_prefix, settings.queue_shards)
+    gateway = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    client = command_client(url, max_connections=128)
+    blocking = blocking_client(url)
+    try:
+        dispatcher = Dispatcher(client, keys)
+        pools = Catalog(dispatcher)
+        ledger = Ledger(client, keys, gateway, settings.retention_s)
+        lifecycle = Lifecycle(settings, pools, dispatcher, ledger, metrics)
+        mailroom = Mailroom(Inbox(blocking, keys, gateway), settings.queue_shards, lifecycle.notice)
+        lifecycle.line = Line(dispatcher, mailroom, settings.job_samples)
+        mailroom.start()
+        yield State(settings, dispatcher, pools, lifecycle, metrics)
+        await mailroom.close()
+        with contextlib.suppress(RedisError, OSError, asyncio.TimeoutError):
+            await client.delete(*(keys.inbox(shard, gateway) for shard in range(settings.queue_shards)))
+    finally:
+        await close(client)
+        await close(blocking)

@@ -1,0 +1,63 @@
+"""Samples with their answers: the stage between drawing and choosing."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from workers.wire.messages import Sample
+
+
+class Exclusion(StrEnum):
+    """Why a sample does not vote; the closed set of `samples[].excluded`."""
+
+    FAILED = "failed"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    UNCLOSED_THINKING = "unclosed_thinking"
+    NO_ANSWER = "no_answer"
+    AFTER_STOP = "after_stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the caller wants answered, as far as finding answers depends on it."""
+
+    question: str
+    choices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """An answer found in one completion.
+
+    `answer` is the canonical form that the reply prints; `key` decides equality (defaults to `answer`); `spelling` is
+    how the completion had it; `evidence` names the rule that found it (a closed set per answer type).
+    """
+
+    answer: str
+    spelling: str
+    evidence: str
+    key: Hashable = None
+
+    @property
+    def identity(self) -> Hashable:
+        """What two extractions must share to be the same answer."""
+        return self.answer if self.key is None else self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sample with its answer, or with the reason why it has none."""
+
+    sample: Sample
+    extraction: Extraction | None
+    excluded: Exclusion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerClass:
+    """Candidates whose answers are equal. `members` are sample indices, ascending; the first represents the class."""
+
+    answer: str
+    members: tuple[int, ...]
+    spellings: tuple[str, ...] = field(default=())

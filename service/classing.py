@@ -1,0 +1,118 @@
+"""Candidates from samples, and classes of equal answers from candidates."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from service.answer_types.base import AnswerType
+from service.answer_types.reading import CUED, SELF_CLOSING, closed_part, strip_thinking
+from service.candidates import AnswerClass, Candidate, Exclusion, Extraction, Task
+from workers.wire.messages import FinishReason, Sample
+
+MAX_COMPARED = 64
+"""Answers beyond this many classes are compared by identity alone, so that the cost of classing stays bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Equal answers while they are collected: the extraction that others are compared with, and the members."""
+
+    speaker: Extraction
+    members: tuple[Candidate, ...]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return -len(self.members), min(member.sample.index for member in self.members)
+
+
+def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candidate:
+    """The sample with its answer, or with the reason why it does not vote.
+
+    A completion that was cut off votes only with a complete answer: a closed box or JSON value, or a cue such as "the
+    answer is" whose sentence is over. A number or line that merely comes last is none.
+    """
+    if sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED:
+        return Candidate(sample, None, Exclusion.FAILED)
+    if not sample.text.strip():
+        return Candidate(sample, None, Exclusion.EMPTY)
+    visible, unclosed = strip_thinking(sample.text)
+    if unclosed:
+        return Candidate(sample, None, Exclusion.UNCLOSED_THINKING)
+    if sample.finish_reason is FinishReason.LENGTH:
+        extraction = _complete(visible, answer_type, task)
+        return Candidate(sample, extraction, None if extraction else Exclusion.TRUNCATED)
+    if not visible.strip():
+        return Candidate(sample, None, Exclusion.EMPTY)
+    extraction = answer_type.extract(visible, task)
+    return Candidate(sample, extraction, None if extraction else Exclusion.NO_ANSWER)
+
+
+def make_classes(candidates: Iterable[Candidate], answer_type: AnswerType) -> tuple[AnswerClass, ...]:
+    """The classes of equal answers, most votes first, then smallest member; the same for any order of arrival."""
+    return tuple(_published(group) for group in _grouped(candidates, answer_type))
+
+
+class Classifier:
+    """Finds and classes answers as one request's answer type does."""
+
+    def __init__(self, candidates: Iterable[Candidate], answer_type: AnswerType, task: Task) -> None:
+        self.extractable = answer_type.name != "text"
+        self._type = answer_type
+        self._task = task
+        self._groups = _grouped(candidates, answer_type)
+        self.classes = tuple(_published(group) for group in self._groups)
+        self._by_identity: dict[Hashable, AnswerClass] = {}
+        for group, published in zip(self._groups, self.classes, strict=True):
+            for member in group.members:
+                if member.extraction is not None:
+                    self._by_identity[member.extraction.identity] = published
+
+    def extract(self, text: str) -> Extraction | None:
+        """The answer in a text, thinking stripped; None if there is none."""
+        visible, unclosed = strip_thinking(text)
+        return None if unclosed else self._type.extract(visible, self._task)
+
+    def find(self, extraction: Extraction) -> AnswerClass | None:
+        """The class among the candidates' to which the answer belongs; None if it is new."""
+        known = self._by_identity.get(extraction.identity)
+        if known is not None or self._type.exact:
+            return known
+        pairs = zip(self._groups[:MAX_COMPARED], self.classes, strict=False)
+        return next((published for group, published in pairs if self._type.same(group.speaker, extraction)), None)
+
+
+def _complete(visible: str, answer_type: AnswerType, task: Task) -> Extraction | None:
+    extraction = answer_type.extract(visible, task)
+    if extraction and extraction.evidence in SELF_CLOSING:
+        return extraction
+    extraction = answer_type.extract(closed_part(visible), task)
+    return extraction if extraction and extraction.evidence in CUED else None
+
+
+def _grouped(candidates: Iterable[Candidate], answer_type: AnswerType) -> list[_Group]:
+    equal: dict[Hashable, list[Candidate]] = {}
+    for candidate in sorted(candidates, key=lambda c: c.sample.index):
+        if candidate.excluded is None and candidate.extraction is not None:
+            equal.setdefault(candidate.extraction.identity, []).append(candidate)
+    groups = [_Group(e, tuple(members)) for members in equal.values() if (e := members[0].extraction) is not None]
+    groups.sort(key=lambda group: group.rank)
+    return groups if answer_type.exact else _merged(groups, answer_type)
+
+
+def _merged(groups: list[_Group], answer_type: AnswerType) -> list[_Group]:
+    """First fit, most frequent first, to the answer that opened the class; equality need not be transitive."""
+    merged: list[_Group] = []
+    for group in groups:
+        for place, known in enumerate(merged[:MAX_COMPARED]):
+            if answer_type.same(known.speaker, group.speaker):
+                merged[place] = _Group(known.speaker, known.members + group.members)
+                break
+        else:
+            merged.append(group)
+    return sorted(merged, key=lambda group: group.rank)
+
+
+def _published(group: _Group) -> AnswerClass:
+    members = sorted(group.members, key=lambda member: member.sample.index)
+    found = [member.extraction for member in members if member.extraction is not None]
+    spellings = tuple(dict.fromkeys(extraction.spelling for extraction in found))
+    return AnswerClass(found[0].answer, tuple(member.sample.index for member in members), spellings)

@@ -1,0 +1,179 @@
+"""The `conclave` command: thin wrappers, one for each need."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from service.console import show_answer
+from service.settings import Settings, describe
+
+app = typer.Typer(
+    name="conclave",
+    help="Ensemble answer selection: ask a language model many times, choose well, say how sure.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="Settings are CONCLAVE_* environment variables: see `conclave settings`.",
+)
+out = Console(soft_wrap=True)
+err = Console(stderr=True)
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", metavar="NAME=BACKEND:ARG", help="abacus=abacus, gsm=replay:FILE, llama=openai:URL, qwen=torch:PATH"
+    ),
+]
+Url = Annotated[str, typer.Option("--url", help="where the gateway is")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+def _log(settings: Settings) -> None:
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+@app.command()
+def up(
+    model: Models = None, port: Annotated[int | None, typer.Option(help="the gateway's port; 0: any free one")] = None
+) -> None:
+    """Runs the whole stack: embedded Redis (unless CONCLAVE_REDIS_URL is set), the gateway, one worker a model."""
+    from service.stack import Stack
+
+    settings = Settings()
+    _log(settings)
+    models = model or ["abacus=abacus"]
+    with Stack(settings, models, settings.port if port is None else port).running() as stack:
+        try:
+            stack.wait_ready()
+        except RuntimeError as error:
+            err.print(f"conclave up: {error}", style="red")
+            raise typer.Exit(1) from None
+        out.print(f"Conclave is up at {stack.url} (documentation at {stack.url}/docs). Ctrl-C ends it.")
+        stack.wait()
+        if stack.failed:
+            err.print(f"conclave up: {stack.failed}", style="red")
+            raise typer.Exit(1)
+
+
+@app.command()
+def gateway() -> None:
+    """Runs one gateway process (CONCLAVE_HOST, CONCLAVE_PORT, CONCLAVE_REDIS_URL)."""
+    from service.app import create_app
+
+    settings = Settings()
+    _log(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        timeout_graceful_shutdown=40,
+        h11_max_incomplete_event_size=65536,
+    )
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def worker(context: typer.Context) -> None:
+    """Runs one worker process: conclave worker --model NAME=BACKEND:ARG."""
+    # Replaces this process, so that signals reach the worker itself.
+    os.execv(sys.executable, [sys.executable, "-m", "workers", *context.args])  # noqa: S606  # our own module, no shell
+
+
+@app.command()
+def settings() -> None:
+    """Lists every CONCLAVE_* setting of the gateway with its default."""
+    table = Table("variable", "default", "meaning")
+    for row in describe():
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
+def demo() -> None:
+    """Starts the stack, puts three questions, shows the answers, stops."""
+    from service.demo import run
+
+    logging.basicConfig(level="WARNING")
+    run(Settings(log_level="WARNING"), out)
+
+
+@app.command()
+def ask(
+    question: str,
+    url: Url = DEFAULT_URL,
+    model: Annotated[str, typer.Option(help="which model")] = "abacus",
+    aggregator: Annotated[str, typer.Option(help="how to choose")] = "auto",
+    n: Annotated[int, typer.Option("-n", help="samples")] = 8,
+    answer_type: Annotated[str, typer.Option(help="how answers are found and compared")] = "auto",
+    stop: Annotated[str | None, typer.Option(help="stopping rule")] = None,
+    temperature: Annotated[float, typer.Option(help="sampling temperature")] = 0.8,
+    max_tokens: Annotated[int, typer.Option(help="longest completion")] = 256,
+    seed: Annotated[int | None, typer.Option(help="makes the draws repeatable")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the reply as JSON")] = False,
+) -> None:
+    """Puts one question to a running gateway and shows the answer with its evidence."""
+    body = {
+        "model": model,
+        "question": question,
+        "n": n,
+        "aggregator": aggregator,
+        "answer_type": answer_type,
+        "stop": stop,
+        "sampling": {"temperature": temperature, "max_tokens": max_tokens, "seed": seed},
+    }
+    reply = _post(url, body)
+    if as_json:
+        sys.stdout.write(json.dumps(reply, indent=2) + "\n")
+        return
+    show_answer(out, reply)
+    if model == "abacus":
+        out.print("Abacus is a demonstration model: it knows small arithmetic problems and nothing else.", style="dim")
+
+
+def _post(url: str, body: dict[str, object]) -> dict[str, object]:
+    try:
+        response = httpx.post(f"{url}/v1/answers", json=body, timeout=600.0)
+    except httpx.HTTPError as error:
+        err.print(f"conclave: no gateway at {url}: {error}", style="red")
+        raise typer.Exit(3) from None
+    reply: dict[str, object] = response.json()
+    if response.status_code >= 400:
+        err.print(f"conclave: {reply.get('title')}: {reply.get('detail')}", style="red")
+        raise typer.Exit(1)
+    return reply
+
+
+@app.command()
+def classify(
+    file: Annotated[Path | None, typer.Argument(help="JSONL; standard input if left out")] = None,
+    answer_type: Annotated[str, typer.Option(help="how answers are found and compared")] = "auto",
+) -> None:
+    """Shows how answers are found and compared: JSONL of {"completions", "choices"?, "question"?} in, JSONL out."""
+    from service.evaluation.classify import classify_line
+
+    lines = file.open(encoding="utf-8") if file else sys.stdin
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found = classify_line(line, answer_type)
+        except ValueError as error:
+            err.print(f"conclave classify: line {number}: {error}", style="red")
+            raise typer.Exit(1) from None
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """The console script."""
+    app()

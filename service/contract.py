@@ -1,0 +1,269 @@
+"""The public contract: the shapes of a request and of a reply. What users hold on to; extended freely, broken never."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service.candidates import Exclusion
+from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics
+
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+
+
+class Strict(BaseModel):
+    """Base of every request shape: unknown fields are refused, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Choice(BaseModel):
+    """A plug-in named with its options, such as {"name": "beta", "threshold": 0.9}; the options are checked by name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = Field(min_length=1, max_length=100)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Everything beside the name."""
+        return dict(self.model_extra or {})
+
+
+Named = Annotated[str, StringConstraints(min_length=1, max_length=100)] | Choice
+
+
+class SamplingRequest(Strict):
+    """How the completions are drawn. `max_tokens` is per sample."""
+
+    temperature: float = Field(default=0.8, ge=0.0, le=5.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int | None = Field(default=None, ge=1)
+    min_p: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_tokens: int = Field(default=256, ge=1)
+    stop: tuple[str, ...] | None = Field(default=None, max_length=16)
+    seed: int | None = Field(default=None, ge=0, lt=2**62)
+
+
+class Budget(Strict):
+    """The most one request may spend."""
+
+    seconds: float = Field(default=60.0, gt=0)
+    tokens: int | None = Field(default=None, ge=1, description="completion tokens over all samples")
+
+
+class AnswerRequest(Strict):
+    """A question, and how to answer it."""
+
+    model: ModelName
+    question: str | None = Field(default=None, min_length=1)
+    messages: tuple[Message, ...] | None = Field(default=None, min_length=1)
+    question_id: str | None = Field(default=None, max_length=200, description="names a recorded question (replay)")
+    n: int = Field(default=8, ge=1)
+    aggregator: Named = "auto"
+    answer_type: Named = "auto"
+    choices: tuple[str, ...] | None = Field(default=None, min_length=2, max_length=64)
+    sampler: Named = "iid"
+    stop: Named | None = Field(default=None, description="lead for counting votes, none otherwise, if left out")
+    members: None = Field(default=None, description="mixed ensembles: not served by this version")
+    sampling: SamplingRequest = SamplingRequest()
+    budget: Budget = Budget()
+    quorum: int = Field(default=1, ge=1)
+    min_confidence: None = Field(default=None, description="needs a fitted calibrator: not served by this version")
+    background: bool = False
+    stream: Literal[False] = False
+    include: frozenset[Literal["samples", "calls"]] = frozenset()
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.question is None) == (self.messages is None):
+            raise ValueError("give either question or messages, and not both")
+        if self.messages is not None and self.messages[-1].role != "user":
+            raise ValueError("messages must end with a user's turn")
+        if self.quorum > self.n:
+            raise ValueError("quorum must not exceed n")
+        return self
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """The messages given to the model."""
+        return self.messages or (Message(role="user", content=self.question or ""),)
+
+    @property
+    def asked(self) -> str:
+        """The question itself: the last user's turn."""
+        return self.prompt[-1].content
+
+
+class Status(StrEnum):
+    """Where an answer stands."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    ANSWERED = "answered"
+    ABSTAINED = "abstained"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """True if the answer will not change any more."""
+        return self not in (Status.QUEUED, Status.IN_PROGRESS)
+
+
+class AggregatorReply(BaseModel):
+    """Which aggregator chose, with which options; `route` is why `auto` took it."""
+
+    name: str
+    options: dict[str, object] = {}
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
+    route: str | None = None
+
+
+class StopReply(BaseModel):
+    """The stopping rule in force, and whether it ended sampling early."""
+
+    name: str
+    options: dict[str, object] = {}
+    stopped: bool = False
+
+
+class Certificate(BaseModel):
+    """An anytime-valid statement that the answer is the model's most frequent one; `void` says why there is none."""
+
+    claim: Literal["most_frequent_answer"] = "most_frequent_answer"
+    p: float | None = None
+    void: str | None = None
+
+
+class Confidence(BaseModel):
+    """Evidence of how sure the answer is. Only `value` would be a probability of being right, and only if calibrated.
+
+    vote_share: winning votes / all votes. margin: (first - second) / all votes. entropy: of the classes' shares, 0
+    (unanimous) to 1 (all different), divided by the log of the number of votes. posterior: 1 - I(1/2; v1 + 1, v2 + 1),
+    belief that the leader leads the runner-up in the model's distribution; no error bound. certified_flips: how many
+    votes could be switched without changing the winner. support: share of votes that agree with the answer given.
+    """
+
+    value: float | None = None
+    calibrator: str | None = None
+    vote_share: float = 0.0
+    margin: float = 0.0
+    entropy: float | None = None
+    posterior: float | None = None
+    certified_flips: int = 0
+    support: float = 0.0
+    novel: bool = False
+    certificate: Certificate | None = None
+
+
+class CandidateReply(BaseModel):
+    """One class of equal answers."""
+
+    answer: str
+    votes: int
+    weight: float
+    share: float
+    spellings: list[str]
+    samples: list[int]
+
+
+class SampleReply(BaseModel):
+    """One sample with the answer found in it, or why it does not vote."""
+
+    index: int
+    text: str
+    answer: str | None
+    spelling: str | None
+    evidence: str | None
+    finish_reason: FinishReason | None
+    excluded: Exclusion | None
+    failure: Failure | None
+    seed: int | None
+    prompt_tokens: int
+    completion_tokens: int
+    statistics: SampleStatistics
+
+
+class CallReply(BaseModel):
+    """One call of an aggregator to a model."""
+
+    batch: str
+    messages: list[Message]
+    text: str
+    finish_reason: FinishReason | None
+    failure: Failure | None
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class SampleCounts(BaseModel):
+    """What became of the samples asked for: requested = finished + failed + cancelled."""
+
+    requested: int = 0
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    unparsable: int = 0
+    truncated: int = 0
+
+
+class Usage(BaseModel):
+    """What the answer cost."""
+
+    samples: SampleCounts = SampleCounts()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    aggregation_calls: int = 0
+
+
+class Timing(BaseModel):
+    """Milliseconds. queue: accepted to the first sample's arrival; sampling: to the last; aggregation: from
+    there to the verdict, of which calls_ms waiting for calls to a model."""
+
+    queue_ms: float = 0.0
+    sampling_ms: float = 0.0
+    aggregation_ms: float = 0.0
+    calls_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; `field` names what is wrong in the request."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+    errors: list[dict[str, object]] | None = None
+    failures: dict[str, int] | None = None
+    request_id: str | None = None
+
+
+class Answer(BaseModel):
+    """The reply: one answer with its evidence."""
+
+    id: str
+    object: Literal["answer"] = "answer"
+    created: int
+    model: str
+    status: Status
+    reason: str | None = None
+    answer: str | None = None
+    answer_type: str | None = None
+    answer_type_reason: str | None = None
+    text: str | None = None
+    aggregator: AggregatorReply
+    stop: StopReply
+    confidence: Confidence = Confidence()
+    candidates: list[CandidateReply] = []
+    samples: list[SampleReply] | None = None
+    calls: list[CallReply] | None = None
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+    warnings: list[str] = []
+    error: Problem | None = None

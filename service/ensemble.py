@@ -1,0 +1,77 @@
+"""The whole flow on one page: plan -> samples -> candidates -> verdict -> answer."""
+
+import time
+from dataclasses import dataclass
+
+from service.aggregators import AGGREGATORS
+from service.aggregators.auto import Auto
+from service.aggregators.base import Aggregator, Ask, Panel, Verdict
+from service.asking import QueueAsk
+from service.classing import Classifier
+from service.contract import Answer
+from service.gather import Gathered, Line, Order, gather_samples
+from service.plan import Plan
+from service.quorum import check_quorum
+from service.reading import Reader, Reading
+from service.reply import Spent, make_answer
+
+SAMPLING_SHARE = 0.75
+"""An aggregator that asks a model again keeps the rest of the time for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A verdict, the aggregator that gave it, and why `auto` took that one."""
+
+    verdict: Verdict
+    aggregator: Aggregator
+    route: str | None = None
+
+
+async def solve(plan: Plan, line: Line, created: int) -> Answer:
+    """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
+    started = time.monotonic()
+    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n)
+    gathered = await _draw(plan, line, reader, started)
+    reading = reader.read(gathered.samples, gathered.kept)
+    check_quorum(plan, gathered, reading)
+    ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
+    decided = time.monotonic()
+    chosen = await choose(plan, reading, ask)
+    now = time.monotonic()
+    spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
+    return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
+
+
+async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:
+    share = SAMPLING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    order = Order(
+        answer_id=plan.answer_id,
+        batch="samples",
+        model=plan.model,
+        sampling=plan.sampling,
+        n=plan.n,
+        deadline=started + plan.budget_s * share,
+        prompts=lambda indices: plan.sampler.prompts(plan.messages, indices),
+        stops=reader.stops,
+        wave=plan.stop.wave,
+        question_id=plan.question_id,
+    )
+    return await gather_samples(line, order)
+
+
+async def choose(plan: Plan, reading: Reading, ask: Ask) -> Chosen:
+    """Lets the plan's aggregator choose among the candidates; `auto` picks one by the candidates first."""
+    panel = Panel(
+        task=plan.task,
+        candidates=reading.candidates,
+        classes=reading.classes,
+        classify=Classifier(reading.candidates, reading.answer_type, plan.task),
+        seed=plan.seed,
+        templates=plan.templates,
+    )
+    aggregator, route = plan.aggregator, None
+    if isinstance(aggregator, Auto):
+        name, route = aggregator.route(panel)
+        aggregator = AGGREGATORS.make(name, AGGREGATORS[name].Options())
+    return Chosen(await aggregator.aggregate(panel, ask), aggregator, route)

@@ -1,0 +1,101 @@
+"""The error tree. Each class is something a caller would want to catch, and carries its HTTP status.
+
+ConclaveError
+    BadRequest (422)              the request breaks the contract; `field` names where
+        CapExceeded (422)         a cap of the settings
+    UnknownModel (404)            no worker has ever served this model
+    UnknownAnswer (404)           no such answer, or its retention is over
+    Conflict (409)                the answer is in a state that does not allow this
+    BodyTooLarge (413)
+    Overloaded (503)              too many answers in progress
+    QueueUnavailable (503)        Redis does not answer
+    SamplesFailed (502)           every sample failed, with the reasons
+    DeadlineExceeded (504)        fewer usable samples than the quorum when time was up
+
+An expected failure always travels as one of these; anything else is a bug and becomes a bare 500.
+"""
+
+from collections.abc import Mapping
+
+
+class ConclaveError(Exception):
+    """Superclass of all errors that a caller can meet. `code` is stable and machine-readable."""
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+
+    def __init__(self, detail: str, *, field: str | None = None, extra: Mapping[str, object] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.extra = dict(extra or {})
+        self.headers: dict[str, str] = {}
+
+
+class BadRequest(ConclaveError):
+    """The request breaks the contract."""
+
+    status, code, title = 422, "invalid_request", "The request is not valid"
+
+
+class CapExceeded(BadRequest):
+    """A value is above a cap of this deployment's settings."""
+
+    code, title = "cap_exceeded", "A limit of this deployment is exceeded"
+
+
+class UnknownModel(ConclaveError):
+    """No worker has ever served this model."""
+
+    status, code, title = 404, "model_not_found", "No such model"
+
+
+class UnknownAnswer(ConclaveError):
+    """No such answer, or its retention is over."""
+
+    status, code, title = 404, "answer_not_found", "No such answer"
+
+
+class Conflict(ConclaveError):
+    """The answer's state does not allow this."""
+
+    status, code, title = 409, "conflict", "Not possible in this state"
+
+
+class BodyTooLarge(ConclaveError):
+    """The body is larger than the cap."""
+
+    status, code, title = 413, "body_too_large", "The request body is too large"
+
+
+class Overloaded(ConclaveError):
+    """Too many answers are in progress."""
+
+    status, code, title = 503, "overloaded", "Too many answers are in progress"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.headers = {"retry-after": "1"}
+
+
+class QueueUnavailable(ConclaveError):
+    """Redis does not answer, or refuses to write."""
+
+    status, code, title = 503, "queue_unavailable", "The queue is unavailable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.headers = {"retry-after": "2"}
+
+
+class SamplesFailed(ConclaveError):
+    """Every sample failed; `extra["failures"]` says how often for which reason."""
+
+    status, code, title = 502, "samples_failed", "No sample could be drawn"
+
+
+class DeadlineExceeded(ConclaveError):
+    """Fewer usable samples than the quorum when the time was up."""
+
+    status, code, title = 504, "deadline_exceeded", "Too few samples in time"

@@ -1,0 +1,145 @@
+"""Drawing: prompts become jobs, jobs become samples.
+
+Knows no aggregator; early stop is a predicate that it is handed.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.mailroom import Box, Mailroom
+from workers.wire.dispatch import Dispatcher
+from workers.wire.messages import Job, Message, Reply, Sample, Sampling
+
+Prompts = Sequence[tuple[Message, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry."""
+
+    dispatcher: Dispatcher
+    mailroom: Mailroom
+    job_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to draw: samples 0..n of prompts that `prompts` gives by index. `deadline` is on the monotonic clock.
+
+    `stops` is asked after every arrival with the samples so far; it returns how many leading samples count (the rest is
+    left out of the vote), or None to go on. `wave`: samples launched at a time; None launches all at once.
+    """
+
+    answer_id: str
+    batch: str
+    model: str
+    sampling: Sampling
+    n: int
+    deadline: float
+    prompts: Callable[[Sequence[int]], Prompts]
+    stops: Callable[[Mapping[int, Sample], int], int | None] = lambda samples, to_come: None
+    wave: int | None = None
+    question_id: str | None = None
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What came. `kept`: how many leading samples count (all if None). Times are seconds since the order began."""
+
+    samples: dict[int, Sample] = field(default_factory=dict)
+    kept: int | None = None
+    stopped: bool = False
+    timed_out: bool = False
+    first_s: float = 0.0
+    total_s: float = 0.0
+
+
+async def gather_samples(line: Line, order: Order) -> Gathered:
+    """Draws an order's samples, wave by wave, until all are there, the predicate stops it, or the deadline comes.
+
+    Whatever ends it, jobs still open are cancelled in the workers; also when the caller is cancelled.
+    """
+    gathered = Gathered()
+    started = time.monotonic()
+    open_jobs: dict[str, set[int]] = {}
+    with line.mailroom.box(order.answer_id, order.batch) as box:
+        try:
+            for wave in _waves(order):
+                open_jobs |= await _launch(line, order, wave)
+                await _collect(box, order, gathered, open_jobs, started)
+                if gathered.stopped or gathered.timed_out:
+                    break
+        finally:
+            gathered.total_s = time.monotonic() - started
+            unfinished = [job_id for job_id, indices in open_jobs.items() if indices]
+            if unfinished:
+                await asyncio.shield(line.dispatcher.cancel(order.answer_id, unfinished))
+    return gathered
+
+
+def _waves(order: Order) -> list[range]:
+    size = order.wave or order.n
+    return [range(first, min(first + size, order.n)) for first in range(0, order.n, size)]
+
+
+async def _launch(line: Line, order: Order, wave: range) -> dict[str, set[int]]:
+    """Queues one wave; returns each job's indices."""
+    jobs = _jobs(order, wave, line.job_samples)
+    left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
+    await line.dispatcher.submit(jobs, left_ms)
+    return {job.job_id: set(range(job.first, job.last)) for job in jobs}
+
+
+def _jobs(order: Order, wave: range, most: int) -> list[Job]:
+    """One job for each run of equal prompts, at most `most` samples long."""
+    jobs: list[Job] = []
+    pairs = zip(order.prompts(wave), wave, strict=True)
+    for prompt, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
+        indices = [index for _, index in group]
+        for at in range(0, len(indices), most):
+            run = indices[at : at + most]
+            jobs.append(
+                Job(
+                    job_id=f"{order.answer_id}:{order.batch}:{run[0]}",
+                    answer_id=order.answer_id,
+                    batch=order.batch,
+                    model=order.model,
+                    messages=prompt,
+                    sampling=order.sampling,
+                    first=run[0],
+                    last=run[-1] + 1,
+                    question_id=order.question_id,
+                    use="sampling" if order.batch == "samples" else "aggregation",
+                )
+            )
+    return jobs
+
+
+async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[str, set[int]], started: float) -> None:
+    """Takes replies until the launched jobs are done, the predicate stops it, or time is up."""
+    while any(open_jobs.values()):
+        left = order.deadline - time.monotonic()
+        try:
+            reply = await asyncio.wait_for(box.get(), left) if left > 0 else box.get_nowait()
+        except (TimeoutError, asyncio.QueueEmpty):
+            gathered.timed_out = True
+            return
+        _take(reply, gathered, open_jobs)
+        if gathered.samples and not gathered.first_s:
+            gathered.first_s = time.monotonic() - started
+        gathered.kept = order.stops(gathered.samples, order.n - len(gathered.samples))
+        if gathered.kept is not None:
+            gathered.stopped = True
+            return
+
+
+def _take(reply: Reply, gathered: Gathered, open_jobs: dict[str, set[int]]) -> None:
+    """A sample counts once, and only if this answer asked for it in the job that brings it."""
+    wanted = open_jobs.get(reply.job_id, set())
+    for sample in reply.samples:
+        if sample.index in wanted:
+            wanted.discard(sample.index)
+            gathered.samples[sample.index] = sample

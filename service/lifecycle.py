@@ -1,0 +1,178 @@
+"""An answer's life in this gateway: accepted, solved, recorded; or cancelled."""
+
+import asyncio
+import logging
+import time
+
+from redis.exceptions import RedisError
+
+from service.catalog import Catalog
+from service.contract import (
+    AggregatorReply,
+    Answer,
+    AnswerRequest,
+    Choice,
+    Named,
+    Problem,
+    SampleCounts,
+    Status,
+    StopReply,
+    Usage,
+)
+from service.ensemble import solve
+from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable
+from service.gather import Line
+from service.ledger import Ledger, Record
+from service.metrics import Metrics
+from service.plan import Plan, make_plan
+from service.settings import Settings
+from workers.wire.dispatch import Dispatcher, Notice
+
+log = logging.getLogger(__name__)
+
+CANCEL = "cancel"
+
+
+class Lifecycle:
+    """Starts, waits for, looks up and cancels answers."""
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, dispatcher: Dispatcher, ledger: Ledger, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._dispatcher = dispatcher
+        self._ledger = ledger
+        self._metrics = metrics
+        self._running: dict[str, asyncio.Task[Answer]] = {}
+        self.line: Line | None = None
+
+    @property
+    def in_progress(self) -> int:
+        """How many answers this gateway is working on."""
+        return len(self._running)
+
+    async def start(self, request: AnswerRequest) -> "tuple[str, asyncio.Task[Answer]]":
+        """Plans and records a request and starts to solve it; returns the answer's id and the task that solves it."""
+        if len(self._running) >= self._settings.max_in_flight:
+            self._metrics.rejected("overload")
+            raise Overloaded(f"{len(self._running)} answers are in progress")
+        created = int(time.time())
+        try:
+            plan = make_plan(request, await self._catalog.pool(request.model), self._settings)
+            await self._ledger.accept(plan.answer_id, request, plan.seed, created)
+        except (RedisError, OSError) as error:
+            self._metrics.rejected("redis_down")
+            raise QueueUnavailable(f"the request could not be recorded: {type(error).__name__}") from error
+        task = asyncio.create_task(self._solve(plan, created))
+        self._running[plan.answer_id] = task
+        task.add_done_callback(lambda _: self._running.pop(plan.answer_id, None))
+        return plan.answer_id, task
+
+    async def _solve(self, plan: Plan, created: int) -> Answer:
+        """Solves and records; what fails is recorded too and raised as its error."""
+        assert self.line is not None
+        try:
+            answer = await solve(plan, self.line, created)
+        except asyncio.CancelledError:
+            cancelled = _ended(plan, created, Status.CANCELLED, "cancelled", None)
+            await asyncio.shield(self._record(cancelled))
+            raise
+        except ConclaveError as error:
+            await self._record(_ended(plan, created, Status.FAILED, error.code, problem(error)))
+            raise
+        except (RedisError, OSError) as error:
+            lost = QueueUnavailable(f"the queue was lost while the answer was in progress: {type(error).__name__}")
+            await self._record(_ended(plan, created, Status.FAILED, lost.code, problem(lost)))
+            raise lost from error
+        await self._record(answer)
+        return answer
+
+    async def _record(self, answer: Answer) -> None:
+        self._metrics.answered(answer)
+        try:
+            await self._ledger.finish(answer)
+        except (RedisError, OSError) as error:
+            # The caller who waits still gets the answer; only a later GET will not find it.
+            log.warning("answer %s could not be recorded: %s", answer.id, type(error).__name__)
+
+    async def look(self, answer_id: str) -> Answer:
+        """The answer as it stands, from the ledger; works in any gateway."""
+        try:
+            record = await self._ledger.read(answer_id)
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"the ledger cannot be read: {type(error).__name__}") from error
+        return record.reply or _in_progress(record)
+
+    async def cancel(self, answer_id: str) -> Answer:
+        """Cancels an answer in progress, in whichever gateway it runs; raises Conflict if it is already final."""
+        record = await self._ledger.read(answer_id)
+        if record.status.final:
+            raise Conflict(f"the answer is already {record.status.value}", field="id")
+        if answer_id in self._running:
+            await self._stop(answer_id)
+            return await self.look(answer_id)
+        await self._dispatcher.notify(record.gateway, Notice(answer_id=answer_id, event=CANCEL))
+        return _in_progress(record)
+
+    def notice(self, notice: Notice) -> None:
+        """What another gateway asks of this one."""
+        task = self._running.get(notice.answer_id)
+        if notice.event == CANCEL and task is not None:
+            task.cancel()
+
+    async def _stop(self, answer_id: str) -> None:
+        task = self._running[answer_id]
+        task.cancel()
+        await asyncio.wait({task})
+
+    async def drain(self, seconds: float) -> None:
+        """Lets running answers end, then cancels the rest."""
+        if self._running:
+            await asyncio.wait(set(self._running.values()), timeout=seconds)
+        for answer_id in list(self._running):
+            await self._stop(answer_id)
+
+
+def problem(error: ConclaveError) -> Problem:
+    """The error as the contract shows it."""
+    failures = error.extra.get("failures")
+    return Problem(
+        title=error.title,
+        status=error.status,
+        code=error.code,
+        detail=error.detail,
+        field=error.field,
+        failures=failures if isinstance(failures, dict) else None,
+    )
+
+
+def _ended(plan: Plan, created: int, status: Status, reason: str, error: Problem | None) -> Answer:
+    return Answer(
+        id=plan.answer_id,
+        created=created,
+        model=plan.model,
+        status=status,
+        reason=reason,
+        aggregator=AggregatorReply(name=plan.aggregator.name),
+        stop=StopReply(name=plan.stop.name),
+        usage=Usage(samples=SampleCounts(requested=plan.n)),
+        warnings=list(plan.warnings),
+        error=error,
+    )
+
+
+def _in_progress(record: Record) -> Answer:
+    return Answer(
+        id=record.answer_id,
+        created=record.created,
+        model=record.request.model,
+        status=record.status,
+        aggregator=AggregatorReply(name=_name(record.request.aggregator)),
+        stop=StopReply(name=_name(record.request.stop or "lead")),
+        usage=Usage(samples=SampleCounts(requested=record.request.n)),
+    )
+
+
+def _name(named: Named) -> str:
+    return named.name if isinstance(named, Choice) else named

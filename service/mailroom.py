@@ -1,0 +1,50 @@
+"""Sorts what comes in for this gateway into one box per prompt of an answer."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from workers.wire.dispatch import Inbox, Notice
+from workers.wire.messages import Reply
+
+Box = asyncio.Queue[Reply]
+
+
+class Mailroom:
+    """One reader per queue shard; a reply for which there is no box (any more) is dropped."""
+
+    def __init__(self, inbox: Inbox, shards: int, on_notice: Callable[[Notice], None]) -> None:
+        self._inbox = inbox
+        self._shards = shards
+        self._on_notice = on_notice
+        self._boxes: dict[tuple[str, str], Box] = {}
+        self._readers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Starts the readers."""
+        self._readers = [asyncio.create_task(self._read(shard)) for shard in range(self._shards)]
+
+    async def close(self) -> None:
+        """Stops the readers."""
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    @contextmanager
+    def box(self, answer_id: str, batch: str) -> Iterator[Box]:
+        """The box of one prompt, as long as the context lasts."""
+        box: Box = asyncio.Queue()
+        self._boxes[answer_id, batch] = box
+        try:
+            yield box
+        finally:
+            del self._boxes[answer_id, batch]
+
+    async def _read(self, shard: int) -> None:
+        async for message in self._inbox.read(shard):
+            if isinstance(message, Notice):
+                self._on_notice(message)
+                continue
+            box = self._boxes.get((message.answer_id, message.batch))
+            if box is not None:
+                box.put_nowait(message)

@@ -1,0 +1,167 @@
+"""Every gateway metric, filled from facts that the stages return. Only this file knows Prometheus."""
+
+import platform
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from service.contract import Answer, Status
+
+# vLLM's edges for latency, so that panels of both can be laid over each other, with finer ones below.
+LATENCY = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.3,
+    0.5,
+    0.8,
+    1,
+    1.5,
+    2,
+    2.5,
+    5,
+    10,
+    15,
+    20,
+    30,
+    40,
+    50,
+    60,
+    120,
+    240,
+    480,
+    960,
+)
+OVERHEAD = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
+RATIO = tuple(i / 10 for i in range(11))
+
+
+class Metrics:
+    """One gateway's metrics in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        counter, histogram, gauge = self._counter, self._histogram, self._gauge
+        self._http = counter("conclave_http_requests", "HTTP requests", "route", "method", "code")
+        self._http_s = histogram(
+            "conclave_http_request_duration_seconds", "HTTP request duration", LATENCY, "route", "method"
+        )
+        self._in_flight = gauge("conclave_http_requests_in_flight", "HTTP requests in progress")
+        self._overhead = histogram(
+            "conclave_gateway_overhead_seconds", "Request time not spent waiting for samples", OVERHEAD, "aggregator"
+        )
+        self._rejected = counter("conclave_requests_rejected", "Requests refused", "reason")
+        self._answers = counter("conclave_answers", "Answers by final status", "status", "aggregator", "model")
+        self._answer_s = histogram(
+            "conclave_answer_duration_seconds", "Accepted to final", LATENCY, "aggregator", "model"
+        )
+        self._requested = counter("conclave_samples_requested", "Samples asked for", "model")
+        self._samples = counter("conclave_samples", "Samples by what became of them", "model", "outcome")
+        self._failures = counter("conclave_sample_failures", "Failed samples by reason", "model", "kind")
+        self._saved = counter("conclave_samples_saved", "Samples asked for and not drawn", "model", "stop")
+        self._tokens = counter("conclave_tokens", "Tokens of drawn samples and calls", "model", "direction", "use")
+        self._choosing_s = histogram(
+            "conclave_aggregation_duration_seconds", "Samples to verdict", LATENCY, "aggregator"
+        )
+        self._calls = counter("conclave_aggregation_calls", "Calls of aggregators to a model", "aggregator")
+        self._fallbacks = counter(
+            "conclave_aggregator_fallbacks", "Verdicts of the plain vote instead", "aggregator", "reason"
+        )
+        self._share = histogram("conclave_vote_share_ratio", "Winning votes / all votes", RATIO, "aggregator", "model")
+        self._margin = histogram(
+            "conclave_vote_margin_ratio", "(First - second) / all votes", RATIO, "aggregator", "model"
+        )
+        self._distinct = histogram(
+            "conclave_distinct_answers", "Classes per answer", (1, 2, 3, 4, 6, 8, 12, 16, 32, 64), "model"
+        )
+        self._abstained = counter("conclave_abstentions", "Answers withheld", "aggregator", "reason")
+        self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
+        self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
+        self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
+        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
+        self._workers = gauge("conclave_workers_live", "Live workers", "model")
+        self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
+            version("conclave"), platform.python_version()
+        ).set(1)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, edges: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=edges, registry=self.registry)
+
+    def started(self) -> None:
+        """A request came in."""
+        self._in_flight.inc()
+
+    def served(self, route: str, method: str, code: int, seconds: float) -> None:
+        """A request was answered. `route` is the route's template, never a path with an id."""
+        self._in_flight.dec()
+        self._http.labels(route, method, str(code)).inc()
+        self._http_s.labels(route, method).observe(seconds)
+
+    def overhead(self, aggregator: str, seconds: float) -> None:
+        """What the gateway itself cost one answer."""
+        self._overhead.labels(aggregator).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """A request was refused before any sample was asked for."""
+        self._rejected.labels(reason).inc()
+
+    def answered(self, answer: Answer) -> None:
+        """An answer became final, in whatever way."""
+        name, model = answer.aggregator.name, answer.model
+        self._answers.labels(answer.status.value, name, model).inc()
+        self._answer_s.labels(name, model).observe(answer.timing.total_ms / 1000)
+        self._count_samples(answer)
+        self._count_tokens(answer)
+        self._calls.labels(name).inc(answer.usage.aggregation_calls)
+        if answer.aggregator.fallback_from:
+            reason = (answer.aggregator.fallback_reason or "").partition(":")[0]
+            self._fallbacks.labels(answer.aggregator.fallback_from, reason).inc()
+        if answer.status is Status.ABSTAINED:
+            self._abstained.labels(name, answer.reason or "").inc()
+        if answer.candidates:
+            self._choosing_s.labels(name).observe(answer.timing.aggregation_ms / 1000)
+            self._share.labels(name, model).observe(answer.confidence.vote_share)
+            self._margin.labels(name, model).observe(answer.confidence.margin)
+            self._distinct.labels(model).observe(len(answer.candidates))
+
+    def _count_samples(self, answer: Answer) -> None:
+        counts, model = answer.usage.samples, answer.model
+        self._requested.labels(model).inc(counts.requested)
+        self._saved.labels(model, answer.stop.name).inc(counts.cancelled)
+        self._samples.labels(model, "cancelled").inc(counts.cancelled)
+        for sample in answer.samples or []:
+            self._samples.labels(model, sample.excluded.value if sample.excluded else "ok").inc()
+            if sample.failure is not None:
+                self._failures.labels(model, sample.failure.kind.value).inc()
+
+    def _count_tokens(self, answer: Answer) -> None:
+        completion = sum(call.completion_tokens for call in answer.calls or [])
+        prompt = sum(call.prompt_tokens for call in answer.calls or [])
+        usage, tokens = answer.usage, self._tokens
+        tokens.labels(answer.model, "completion", "aggregation").inc(completion)
+        tokens.labels(answer.model, "prompt", "aggregation").inc(prompt)
+        tokens.labels(answer.model, "completion", "sampling").inc(usage.completion_tokens - completion)
+        tokens.labels(answer.model, "prompt", "sampling").inc(usage.prompt_tokens - prompt)
+
+    def redis(self, up: bool) -> None:
+        """Whether Redis answered."""
+        self._redis_up.set(int(up))
+
+    def queue(self, model: str, depth: int, pending: int, oldest_s: float, workers: int) -> None:
+        """How one model's queue and pool stand."""
+        self._depth.labels(model).set(depth)
+        self._pending.labels(model).set(pending)
+        self._oldest.labels(model).set(oldest_s)
+        self._workers.labels(model).set(workers)
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self.registry)

@@ -1,0 +1,43 @@
+"""Partial failure: when too few samples can be used, and what is then said."""
+
+from collections import Counter
+
+from service.candidates import Candidate, Exclusion
+from service.errors import DeadlineExceeded, SamplesFailed
+from service.gather import Gathered
+from service.plan import Plan
+from service.reading import Reading
+from workers.wire.messages import FailureKind
+
+
+def usable(candidate: Candidate, extractable: bool) -> bool:
+    """True if a sample votes, or is a readable text where the whole text may be the answer."""
+    return candidate.excluded is None or (not extractable and candidate.excluded is Exclusion.NO_ANSWER)
+
+
+def failures(gathered: Gathered) -> Counter[FailureKind]:
+    """How many samples failed for which reason."""
+    return Counter(s.failure.kind for s in gathered.samples.values() if s.failure is not None)
+
+
+def check_quorum(plan: Plan, gathered: Gathered, reading: Reading) -> None:
+    """Raises if fewer samples than the quorum are usable and the cause is failure or time.
+
+    Samples that came but hold no answer are not a failure: then the answer abstains.
+    """
+    failed = failures(gathered)
+    good = sum(usable(c, reading.answer_type.name != "text") for c in reading.candidates)
+    if good >= plan.quorum:
+        return
+    counts = {kind.value: count for kind, count in sorted(failed.items())}
+    if gathered.timed_out or failed.get(FailureKind.EXPIRED):
+        raise DeadlineExceeded(
+            f"{good} of {plan.n} samples were usable after {plan.budget_s:g} s; the quorum is {plan.quorum}",
+            extra={"failures": counts},
+        )
+    if failed:
+        reasons = ", ".join(f"{kind} x {count}" for kind, count in counts.items())
+        raise SamplesFailed(
+            f"{good} of {plan.n} samples were usable, the quorum is {plan.quorum}: {reasons}",
+            extra={"failures": counts},
+        )

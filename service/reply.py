@@ -1,0 +1,187 @@
+"""Turning what happened into the reply."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from service.aggregators.base import Aggregator, Verdict
+from service.asking import Call
+from service.candidates import Candidate, Exclusion
+from service.confidence.signals import certified_flips, entropy_ratio, margin, posterior_lead
+from service.contract import (
+    AggregatorReply,
+    Answer,
+    CallReply,
+    CandidateReply,
+    Confidence,
+    SampleCounts,
+    SampleReply,
+    Status,
+    StopReply,
+    Timing,
+    Usage,
+)
+from service.gather import Gathered
+from service.plan import Plan
+from service.quorum import failures
+from service.reading import Reading
+from workers.wire.messages import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds in all, in choosing and in waiting for the calls that choosing made."""
+
+    total_s: float
+    choosing_s: float
+    waited_s: float = 0.0
+    calls: tuple[Call, ...] = ()
+
+
+def make_answer(
+    plan: Plan,
+    gathered: Gathered,
+    reading: Reading,
+    verdict: Verdict,
+    aggregator: Aggregator,
+    route: str | None,
+    spent: Spent,
+    created: int,
+) -> Answer:
+    """The reply, with all samples and calls; the HTTP layer leaves out what was not asked for."""
+    status, reason = _status(gathered, verdict)
+    return Answer(
+        id=plan.answer_id,
+        created=created,
+        model=plan.model,
+        status=status,
+        reason=reason,
+        answer=verdict.answer,
+        answer_type=reading.answer_type.name,
+        answer_type_reason=reading.why,
+        text=verdict.text,
+        aggregator=AggregatorReply(
+            name=aggregator.name,
+            options=options_of(aggregator),
+            fallback_from=verdict.fallback_from,
+            fallback_reason=verdict.fallback_reason,
+            route=route,
+        ),
+        stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
+        confidence=confidence(verdict),
+        candidates=[
+            CandidateReply(
+                answer=s.answer_class.answer,
+                votes=s.votes,
+                weight=s.weight,
+                share=s.share,
+                spellings=list(s.answer_class.spellings),
+                samples=list(s.answer_class.members),
+            )
+            for s in verdict.ranking
+        ],
+        samples=[_sample(candidate) for candidate in reading.candidates],
+        calls=[_call(call) for call in spent.calls],
+        usage=_usage(plan, gathered, reading, spent),
+        timing=_timing(gathered, spent),
+        warnings=[*plan.warnings, *_left_out(reading), *verdict.warnings],
+    )
+
+
+def confidence(verdict: Verdict) -> Confidence:
+    """The raw signals of a verdict's ranking."""
+    votes = [standing.votes for standing in verdict.ranking]
+    if not votes:
+        return Confidence(novel=verdict.novel)
+    ordered = sorted(votes, reverse=True)
+    leader, runner_up, total = ordered[0], (ordered[1] if len(ordered) > 1 else 0), sum(votes)
+    return Confidence(
+        vote_share=leader / total,
+        margin=margin(leader, runner_up, total),
+        entropy=entropy_ratio(votes),
+        posterior=posterior_lead(leader, runner_up),
+        certified_flips=certified_flips(leader, runner_up),
+        support=verdict.support,
+        novel=verdict.novel,
+    )
+
+
+def _status(gathered: Gathered, verdict: Verdict) -> tuple[Status, str | None]:
+    if verdict.answer is None:
+        return Status.ABSTAINED, verdict.reason
+    if gathered.timed_out:
+        return Status.DEGRADED, "deadline"
+    if failures(gathered):
+        return Status.DEGRADED, "samples_failed"
+    return Status.ANSWERED, None
+
+
+def options_of(plugin: object) -> dict[str, object]:
+    """The options that a plug-in was made with, defaults filled in."""
+    options = getattr(plugin, "options", None)
+    return options.model_dump(mode="json") if isinstance(options, BaseModel) else {}
+
+
+def _sample(candidate: Candidate) -> SampleReply:
+    sample, found = candidate.sample, candidate.extraction
+    return SampleReply(
+        index=sample.index,
+        text=sample.text,
+        answer=found.answer if found else None,
+        spelling=found.spelling if found else None,
+        evidence=found.evidence if found else None,
+        finish_reason=sample.finish_reason if sample.failure is None else None,
+        excluded=candidate.excluded,
+        failure=sample.failure,
+        seed=sample.seed,
+        prompt_tokens=sample.prompt_tokens,
+        completion_tokens=sample.completion_tokens,
+        statistics=sample.statistics,
+    )
+
+
+def _call(call: Call) -> CallReply:
+    return CallReply(
+        batch=call.batch,
+        messages=list(call.messages),
+        text=call.sample.text,
+        finish_reason=call.sample.finish_reason if call.sample.failure is None else None,
+        failure=call.sample.failure,
+        prompt_tokens=call.sample.prompt_tokens,
+        completion_tokens=call.sample.completion_tokens,
+    )
+
+
+def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Usage:
+    drawn: list[Sample] = [*gathered.samples.values(), *(call.sample for call in spent.calls)]
+    failed = failures(gathered).total()
+    excluded = [c.excluded for c in reading.candidates]
+    return Usage(
+        samples=SampleCounts(
+            requested=plan.n,
+            finished=len(gathered.samples) - failed,
+            failed=failed,
+            cancelled=plan.n - len(gathered.samples),
+            unparsable=sum(e in (Exclusion.NO_ANSWER, Exclusion.EMPTY, Exclusion.UNCLOSED_THINKING) for e in excluded),
+            truncated=excluded.count(Exclusion.TRUNCATED),
+        ),
+        prompt_tokens=sum(s.prompt_tokens for s in drawn),
+        completion_tokens=sum(s.completion_tokens for s in drawn),
+        aggregation_calls=len(spent.calls),
+    )
+
+
+def _timing(gathered: Gathered, spent: Spent) -> Timing:
+    return Timing(
+        queue_ms=round(gathered.first_s * 1000, 3),
+        sampling_ms=round(gathered.total_s * 1000, 3),
+        aggregation_ms=round(spent.choosing_s * 1000, 3),
+        calls_ms=round(spent.waited_s * 1000, 3),
+        total_ms=round(spent.total_s * 1000, 3),
+    )
+
+
+def _left_out(reading: Reading) -> list[str]:
+    """One line for each reason for which samples do not vote."""
+    reasons = sorted(c.excluded.value for c in reading.candidates if c.excluded is not None)
+    return [f"{reasons.count(reason)} samples do not vote: {reason}" for reason in dict.fromkeys(reasons)]

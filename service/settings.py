@@ -1,0 +1,57 @@
+"""The only reader of the environment in the gateway."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROMPTS = Path(__file__).parent / "aggregators" / "prompts"
+
+
+class Settings(BaseSettings):
+    """Settings of the gateway and of the command line: `CONCLAVE_*` environment variables, read once."""
+
+    model_config = SettingsConfigDict(env_prefix="CONCLAVE_", frozen=True, extra="ignore")
+
+    redis_url: str | None = Field(
+        default=None, description="Redis server: redis://, rediss:// or unix://; `conclave up` starts its own if unset"
+    )
+    queue_prefix: str = Field(default="conclave", description="first part of every Redis key")
+    queue_shards: int = Field(default=1, ge=1, le=64, description="queue shards; the same number in every process")
+    host: str = Field(default="127.0.0.1", description="interface of the gateway")
+    port: int = Field(default=8000, ge=0, le=65535, description="port of the gateway")
+    state_dir: Path = Field(default=Path(".conclave"), description="where the embedded Redis keeps its data")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    prompts_dir: Path | None = Field(default=None, description="folder whose *.txt replace the aggregators' prompts")
+    retention_s: int = Field(default=3600, ge=10, description="how long answers and samples are kept")
+    job_samples: int = Field(default=16, ge=1, description="most samples of one queue entry")
+    max_n: int = Field(default=64, ge=1, description="cap on n")
+    max_total_tokens: int = Field(default=262_144, ge=1, description="cap on n x max_tokens")
+    max_body_bytes: int = Field(default=1_048_576, ge=1, description="cap on a request's body")
+    max_messages: int = Field(default=64, ge=1, description="cap on the messages of a request")
+    max_prompt_chars: int = Field(default=200_000, ge=1, description="cap on the characters of a request's messages")
+    max_budget_s: float = Field(default=600.0, gt=0, description="cap on budget.seconds")
+    max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
+
+    @cached_property
+    def templates(self) -> dict[str, str]:
+        """The prompt templates: the shipped ones, each replaced by a file of the same name in `prompts_dir`."""
+        found = {path.stem: path.read_text("utf-8") for path in sorted(PROMPTS.glob("*.txt"))}
+        if self.prompts_dir is not None:
+            found |= {path.stem: path.read_text("utf-8") for path in sorted(self.prompts_dir.glob("*.txt"))}
+        return found
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Every setting as (environment variable, default, meaning), for the README and `--help`."""
+    return [
+        (f"CONCLAVE_{name.upper()}", str(field.default), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def child_environment(**values: str) -> dict[str, str]:
+    """This process's environment for a child process, with CONCLAVE_* values set over it."""
+    return {**os.environ, **{f"CONCLAVE_{name.upper()}": value for name, value in values.items()}}

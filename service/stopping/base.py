@@ -1,0 +1,47 @@
+"""The protocol of a stopping rule: the test that ends sampling early."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Base of every plug-in's options: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The state of the vote. `counts`: votes per class, largest first. `to_come`: samples planned and not yet in."""
+
+    counts: tuple[int, ...]
+    to_come: int
+
+    @property
+    def leader(self) -> int:
+        """Votes of the largest class."""
+        return self.counts[0] if self.counts else 0
+
+    @property
+    def runner_up(self) -> int:
+        """Votes of the second class; 0 if there is none (a class not seen yet has none)."""
+        return self.counts[1] if len(self.counts) > 1 else 0
+
+
+class StoppingRule(Protocol):
+    """Decides from a tally whether to stop.
+
+    `in_order`: the tally is taken over the contiguous finished prefix in launch order, so that the decision does not
+    depend on which sample finishes first. `wave`: samples to launch at a time; None launches all at once.
+    """
+
+    name: str
+    Options: type[BaseModel]
+    in_order: bool
+    wave: int | None
+
+    def stops(self, tally: Tally) -> bool:
+        """True if no further sample is wanted."""
+        ...

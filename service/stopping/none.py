@@ -1,0 +1,22 @@
+"""Draw every sample."""
+
+from pydantic import BaseModel
+
+from service.stopping import base
+from service.stopping.base import Tally
+
+
+class NoStop:
+    """Never stops: all n samples are drawn."""
+
+    name = "none"
+    Options: type[BaseModel] = base.Options
+    in_order = False
+    wave: int | None = None
+
+    def __init__(self, options: base.Options) -> None:
+        self.options = options
+
+    def stops(self, tally: Tally) -> bool:
+        """Never."""
+        return False

@@ -1,0 +1,227 @@
+"""Laws that hold for every registered answer type."""
+
+import random
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.answer_types import ANSWER_TYPES
+from service.answer_types.auto import Auto
+from service.answer_types.base import AnswerType
+from service.candidates import Candidate, Extraction, Task
+from service.classing import make_candidate, make_classes
+from workers.wire.messages import FinishReason, Sample
+
+FRAGMENTS = [
+    *(
+        "The answer is ",
+        "Final Answer: ",
+        "A: ",
+        "#### ",
+        "\\boxed{",
+        "}",
+        "{",
+        '{"answer": ',
+        '"',
+        "'",
+        "**",
+        "$",
+        "```",
+        "`",
+    ),
+    *(
+        "<think>",
+        "</think>",
+        "Question: ",
+        "\n",
+        " ",
+        ". ",
+        ".",
+        ",",
+        "-",
+        "\u2212",
+        "/",
+        "=",
+        "%",
+        "\\",
+        "(",
+        ")",
+        "[",
+        "]",
+    ),
+    *(
+        "\\frac{1}{2}",
+        "\\frac",
+        "\\sqrt{2}",
+        "\\text{",
+        "x",
+        "x^2",
+        "\\left(",
+        "\\(",
+        "\\)",
+        "\\[",
+        "\\]",
+        "not ",
+        " but ",
+    ),
+    *(
+        "0",
+        "42",
+        "1,234",
+        "0.5",
+        "1/2",
+        "50%",
+        "1e9",
+        "1e999999",
+        "05/01/2021",
+        "forty-two",
+        "\u00bd",
+        "\u0660",
+        "\u00b2",
+    ),
+    *(
+        "A",
+        "(B)",
+        "B.",
+        "b",
+        "True",
+        "False",
+        "yes",
+        "option ",
+        "the ",
+        "Paris",
+        "paris is",
+        " because ",
+        "\u0130",
+        "\ufdfa",
+    ),
+]
+TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(FRAGMENTS), max_size=16).map("".join))
+TASKS = st.one_of(
+    st.sampled_from(
+        [
+            Task("How many?"),
+            Task("What is the date?"),
+            Task("Which?\n(A) Lyon\n(B) Paris"),
+            Task("Is it True, False or Uncertain?"),
+            Task("Which?", ("True", "False", "Uncertain")),
+            Task("Which?", ("A", "B", "C")),
+            Task("Which?", ("(A) 1", "(B) 1/2")),
+        ]
+    ),
+    st.builds(Task, TEXTS, st.one_of(st.none(), st.lists(TEXTS, min_size=1, max_size=4).map(tuple))),
+)
+LAWS = settings(
+    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(params=sorted(ANSWER_TYPES))
+def answer_type(request: pytest.FixtureRequest) -> AnswerType:
+    """Each registered type with its default options."""
+    made: AnswerType = ANSWER_TYPES[request.param]()
+    return made
+
+
+def voting(texts: list[str], answer_type: AnswerType, task: Task) -> list[Candidate]:
+    """One candidate a text."""
+    return [make_candidate(Sample(index=i, text=text), answer_type, task) for i, text in enumerate(texts)]
+
+
+@LAWS
+@given(text=TEXTS, task=TASKS, cut=st.booleans())
+def test_no_input_raises(answer_type: AnswerType, text: str, task: Task, cut: bool) -> None:
+    """Any text for any task gives an answer or none."""
+    finish = FinishReason.LENGTH if cut else FinishReason.STOP
+    made = make_candidate(Sample(index=0, text=text, finish_reason=finish), answer_type, task)
+    assert (made.extraction is None) == (made.excluded is not None)
+
+
+@LAWS
+@given(text=TEXTS, task=TASKS)
+def test_extracting_from_a_canonical_form_gives_it_back(answer_type: AnswerType, text: str, task: Task) -> None:
+    """What the reply prints is read as itself (by the type that `auto` decided on, where it did)."""
+    if isinstance(answer_type, Auto):
+        answer_type, _ = answer_type.resolve(task, (text,))
+    found = answer_type.extract(text, task)
+    if found is not None:
+        again = answer_type.extract(found.answer, task)
+        assert again is not None
+        assert again.answer == found.answer
+        assert again.identity == found.identity
+
+
+@LAWS
+@given(left=TEXTS, right=TEXTS, task=TASKS)
+def test_equality_is_reflexive_and_symmetric(answer_type: AnswerType, left: str, right: str, task: Task) -> None:
+    """An answer equals itself, and neither side comes first."""
+    found: list[Extraction] = [e for text in (left, right) if (e := answer_type.extract(text, task))]
+    assert all(answer_type.same(e, e) for e in found)
+    if len(found) == 2:
+        assert answer_type.same(*found) == answer_type.same(*reversed(found))
+
+
+@LAWS
+@given(texts=st.lists(TEXTS, max_size=6), task=TASKS, seed=st.integers(0, 99))
+def test_classes_do_not_depend_on_the_order_of_arrival(
+    answer_type: AnswerType, texts: list[str], task: Task, seed: int
+) -> None:
+    """The same candidates in another order make the same classes, and each voter is in exactly one."""
+    made = voting(texts, answer_type, task)
+    expected = make_classes(made, answer_type)
+    assert sorted(i for c in expected for i in c.members) == [c.sample.index for c in made if c.excluded is None]
+    random.Random(seed).shuffle(made)
+    assert make_classes(made, answer_type) == expected
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        *(
+            "\\boxed{",
+            "{",
+            "1",
+            "1,",
+            "1 ",
+            "1/",
+            "(",
+            "\\frac{",
+            "the answer is ",
+            "answer to ",
+            "#### 1\n",
+            '"answer": "',
+        ),
+        *(
+            "$",
+            "\\[",
+            "*",
+            " ",
+            "\n",
+            "<think>",
+            "<think></think>",
+            "A. ",
+            "a ",
+            "twenty ",
+            "True, ",
+            "\\text{",
+            "a.",
+            "= ",
+        ),
+    ],
+)
+def test_reading_hostile_text_takes_linear_time(answer_type: AnswerType, fragment: str) -> None:
+    """Four times the text takes well under twelve times as long."""
+
+    def seconds(size: int) -> float:
+        text = fragment * (size // len(fragment))
+        sample = Sample(index=0, text=text)
+        best = float("inf")
+        for _ in range(3):
+            start = time.perf_counter()
+            make_candidate(sample, answer_type, Task("How many?"))
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    assert seconds(200_000) < 12 * seconds(50_000) + 0.02

@@ -1,0 +1,97 @@
+"""The answer type `choice`."""
+
+import pytest
+
+from service.answer_types.choice import Choice
+from service.candidates import Task
+
+LETTERS = Task("Which?", ("A", "B", "C", "D"))
+LISTED = Task("Capital of France?\n(A) Lyon\n(B) Paris\n(C) Nice")
+CLOSED = Task("Is it so?", ("True", "False", "Uncertain"))
+CITIES = Task("Which?", ("Lyon", "Paris", "Saint-Denis"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B",
+        "b",
+        "(B)",
+        "B.",
+        "**B**",
+        "**(B)**",
+        "answer: b",
+        "Answer: B",
+        "The answer is (B).",
+        "the correct answer is option B",
+        "Option B",
+        r"\boxed{B}",
+        r"\boxed{\text{B}}",
+        r"\boxed{\textbf{(B)}}",
+        '{"answer": "B"}',
+        "The answer is B because the others are wrong.",
+        "The answer is not (A) but (B).",
+        "(A) is wrong and so is (C).\nB. as shown",
+        "Weighing all this, (B) is right",
+        "I am torn, but **B** it is",
+        "<b>\n#### B",
+    ],
+)
+def test_a_letter_is_known_in_every_dress(text: str) -> None:
+    """All usual dresses of the letter are one answer."""
+    found = Choice().extract(text, LETTERS)
+    assert found is not None
+    assert found.answer == "B"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Paris", "The answer is Paris.", "The answer is (B) Paris.", "Clearly it is the city of Paris", "\\boxed{paris}"],
+)
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [(LISTED, "B"), (CITIES, "Paris"), (Task("Which?", ("(A) Lyon", "(B) Paris", "(C) Nice")), "B")],
+)
+def test_an_options_own_text_counts_as_its_letter_or_itself(text: str, task: Task, answer: str) -> None:
+    """Lettered options answer with the letter, plain ones with the request's own text."""
+    found = Choice().extract(text, task)
+    assert found is not None
+    assert found.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("ANSWER:\tFalse", "False"),
+        ("so the statement is true.\nANSWER: Uncertain due to missing premises", "Uncertain"),
+        ("The answer is (C)", "Uncertain"),
+        ("It is uncertain whether it holds", "Uncertain"),
+        ("the answer is no banana", None),
+    ],
+)
+def test_a_closed_set_is_read_by_text_and_by_place(text: str, answer: str | None) -> None:
+    """A letter names the choice at its place."""
+    found = Choice().extract(text, CLOSED)
+    assert (found.answer if found else None) == answer
+
+
+def test_a_closed_set_named_in_the_question_needs_no_choices() -> None:
+    """The question's own words are the options."""
+    found = Choice().extract("ANSWER:\tuncertain", Task("Is the conclusion True, False or Uncertain?"))
+    assert found is not None
+    assert found.answer == "Uncertain"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no idea at all", "The answer is E", "A dog barks.", "I think so", "True or False?"]
+)
+def test_what_names_no_option_or_several_gives_none(text: str) -> None:
+    """Articles are no letters, letters beyond the options are none, two options are no choice."""
+    assert Choice().extract(text, LETTERS if "True" not in text else CLOSED) is None
+
+
+def test_choices_that_are_numbers_compare_by_value() -> None:
+    """ "21.0" is the choice "21"."""
+    found = Choice().extract("The answer is 21.0", Task("?", ("20", "21")))
+    assert found is not None
+    assert found.answer == "21"

@@ -1,0 +1,154 @@
+"""The answer type `number`."""
+
+from fractions import Fraction
+
+import pytest
+from pydantic import ValidationError
+
+from service.answer_types.number import Number, NumberOptions
+from service.answer_types.numerals import print_number, read_quantity
+from service.candidates import Task
+
+TASK = Task("How many?")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("1/2", "0.5"),
+        (".5", "0.5"),
+        (r"\frac{1}{2}", "0.5"),
+        (r"\dfrac12", "0.5"),
+        (r"\tfrac{-1}{2}", "-0.5"),
+        ("$1/2$", "0.5"),
+        ("1/3", "1/3"),
+        ("2/6", "1/3"),
+        ("-7/3", "-7/3"),
+        ("2 1/2", "2.5"),
+        ("2 and 1/2", "2.5"),
+        (r"2\frac{1}{2}", "2.5"),
+        ("81/2", "40.5"),
+        ("\u00bd", "0.5"),
+        ("2\u00bd", "2.5"),
+        ("1,234", "1234"),
+        ("1 234", "1234"),
+        ("1\u00a0234\u00a0567", "1234567"),
+        (r"1{,}234", "1234"),
+        (r"1,\!234", "1234"),
+        ("1,234.50", "1234.5"),
+        ("$1,234", "1234"),
+        (r"\$5.50", "5.5"),
+        ("\u20ac3", "3"),
+        ("-$5", "-5"),
+        ("\u22123", "-3"),
+        ("minus 4", "-4"),
+        ("1.5e3", "1500"),
+        ("2E-2", "0.02"),
+        (r"3 \times 10^{4}", "30000"),
+        ("3 x 10^-2", "0.03"),
+        ("3\u00d710\u2074", "30000"),
+        ("3 million", "3000000"),
+        ("50%", "50"),
+        (r"50\%", "50"),
+        ("42.0", "42"),
+        ("007", "7"),
+        ("forty-two", "42"),
+        ("One hundred", "100"),
+        ("**42**", "42"),
+        (r"\text{42}", "42"),
+        (r"\(42\)", "42"),
+        ("42.", "42"),
+        ("5 cm", "5"),
+        (r"5 \text{ cm}^2", "5"),
+        (r"90^\circ", "90"),
+    ],
+)
+def test_every_spelling_has_one_canonical_form(text: str, answer: str) -> None:
+    """Equal values print the same, alone and in a box."""
+    for spelled in (text, rf"So it is \boxed{{{text}}}."):
+        found = Number().extract(spelled, TASK)
+        assert found is not None
+        assert found.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "evidence"),
+    [
+        (r"The answer is 4. \boxed{5} #### 6", "5", "boxed"),
+        ('#### 6\n{"answer": 7}', "6", "hashes"),
+        ('The answer is 4. {"answer": 7}', "7", "json"),
+        ("42", "42", "whole"),
+        ("Step 2: 76 - 25 = 51 dollars.\nFinal Answer: 51", "51", "phrase"),
+        ("The answer is 3. Wait. The answer is 42 apples.", "42", "phrase"),
+        ("the answer is not 5 but 7", "7", "phrase"),
+        ("The answer is 5 + 3 = 8.", "8", "phrase"),
+        ("The answer is 6 since 2+1=3.", "6", "phrase"),
+        ("The answer is $18 per day for 7 days.", "18", "phrase"),
+        ("The answer is therefore forty-two apples.", "42", "phrase"),
+        ("Final Answer:\n$$\n42\n$$", "42", "phrase"),
+        (r"\boxed{x = 5}", "5", "boxed"),
+        ("She has 3 bags and 12 apples left.", "12", "last_number"),
+        ("We get 76 - 25", "25", "last_number"),
+        ("It fell to -25", "-25", "last_number"),
+        ("H2O weighs 18", "18", "last_number"),
+        ("The answer is 4.\n\nQuestion: What is 5 + 5?\nThe answer is 10.", "4", "phrase"),
+    ],
+)
+def test_evidence_has_a_stated_order_and_is_recorded(text: str, answer: str, evidence: str) -> None:
+    """The best evidence wins, and of phrases the last."""
+    found = Number().extract(text, TASK)
+    assert found is not None
+    assert (found.answer, found.evidence) == (answer, evidence)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no idea", "1e999999999", "9" * 401, "1/0", r"4, so \boxed{2\sqrt{3}}", r"\boxed{3x+5}", r"\boxed{1, 2}"],
+)
+def test_what_is_no_number_gives_none(text: str) -> None:
+    """Expressions in a box, division by zero and numbers of absurd size are no answers."""
+    assert Number().extract(text, TASK) is None
+
+
+@pytest.mark.parametrize("text", ["5x", "05/01/2021", "May 1", "x", "1, 2", "2^10", "(1,2)", "", "one of them"])
+def test_a_text_that_only_holds_a_number_is_not_read_as_one(text: str) -> None:
+    """Dates, lists and expressions are not whole numbers."""
+    assert read_quantity(text) is None
+
+
+def test_percent_equals_the_bare_number_unless_asked_otherwise() -> None:
+    """With `percent_as_fraction`, 50% is one half."""
+    plain, fraction = (
+        Number().extract("50%", TASK),
+        Number(NumberOptions(percent_as_fraction=True)).extract("50%", TASK),
+    )
+    assert plain is not None
+    assert fraction is not None
+    assert (plain.answer, fraction.answer) == ("50", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "right", "equal"),
+    [("absolute", "3.14", "3.15", True), ("absolute", "3.14", "3.16", False), ("relative", "1000", "1009", True)],
+)
+def test_tolerance_makes_near_numbers_equal(kind: str, left: str, right: str, equal: bool) -> None:
+    """Within the tolerance, absolute or relative to the larger, two numbers are the same answer."""
+    number = Number(NumberOptions.model_validate({"tolerance": 0.0101, "tolerance_kind": kind}))
+    a, b = number.extract(left, TASK), number.extract(right, TASK)
+    assert a is not None
+    assert b is not None
+    assert not number.exact
+    assert number.same(a, b) is number.same(b, a) is equal
+
+
+@pytest.mark.parametrize("options", [{"tolerance": -1}, {"tolerance": float("nan")}, {"unknown": 1}])
+def test_bad_options_are_refused(options: dict[str, float]) -> None:
+    """A tolerance is positive and finite; unknown options are errors."""
+    with pytest.raises(ValidationError):
+        NumberOptions.model_validate(options)
+
+
+def test_numbers_print_as_integer_decimal_or_fraction() -> None:
+    """Only a decimal that ends is printed as one."""
+    printed = [print_number(Fraction(p, q)) for p, q in ((4, 2), (-1, 8), (1, 3), (12345, 100))]
+    assert printed == ["2", "-0.125", "1/3", "123.45"]
