@@ -85,7 +85,9 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
         pools = Catalog(dispatcher)
         ledger = Ledger(client, keys, gateway, settings.retention_s)
         lifecycle = Lifecycle(settings, pools, dispatcher, ledger, metrics)
-        mailroom = Mailroom(Inbox(blocking, keys, gateway), settings.queue_shards, lifecycle.notice)
+        mailroom = Mailroom(
+            Inbox(blocking, keys, gateway, metrics.reply_refused), settings.queue_shards, lifecycle.notice
+        )
         lifecycle.line = Line(dispatcher, mailroom, settings.job_samples)
         mailroom.start()
         yield State(settings, dispatcher, pools, lifecycle, metrics)

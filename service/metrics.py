@@ -77,6 +77,7 @@ class Metrics:
             "conclave_distinct_answers", "Classes per answer", (1, 2, 3, 4, 6, 8, 12, 16, 32, 64), "model"
         )
         self._abstained = counter("conclave_abstentions", "Answers withheld", "aggregator", "reason")
+        self._refused = counter("conclave_replies_refused", "Replies of workers that do not fit the wire schema")
         self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
         self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
         self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
@@ -150,6 +151,10 @@ class Metrics:
         tokens.labels(answer.model, "prompt", "aggregation").inc(prompt)
         tokens.labels(answer.model, "completion", "sampling").inc(usage.completion_tokens - completion)
         tokens.labels(answer.model, "prompt", "sampling").inc(usage.prompt_tokens - prompt)
+
+    def reply_refused(self) -> None:
+        """A worker's reply was refused at the boundary."""
+        self._refused.inc()
 
     def redis(self, up: bool) -> None:
         """Whether Redis answered."""

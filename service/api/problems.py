@@ -35,10 +35,7 @@ async def _conclave_error(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """What pydantic refused: every place with its reason; the caller's input is not repeated."""
     assert isinstance(error, RequestValidationError)
-    places = [
-        {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "message": item["msg"]}
-        for item in error.errors()
-    ]
+    places = [{"field": _place(item), "message": item["msg"]} for item in error.errors()]
     detail = "; ".join(f"{place['field']}: {place['message']}" for place in places[:5])
     return render(
         Problem(
@@ -51,6 +48,13 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         ),
         request,
     )
+
+
+def _place(item: dict[str, Any]) -> str:
+    """Where in the request: the path below "body", or "body" itself, as for text that is no JSON."""
+    if item["type"] == "json_invalid" or len(item["loc"]) < 2:
+        return str(item["loc"][0])
+    return ".".join(str(part) for part in item["loc"][1:])
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

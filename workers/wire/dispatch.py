@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,11 +121,11 @@ def _card(body: bytes) -> WorkerCard | None:
 class Inbox:
     """Reads one gateway's replies and notices. What cannot be read is dropped and counted, never raised."""
 
-    def __init__(self, client: Redis, keys: Keys, gateway: str) -> None:
+    def __init__(self, client: Redis, keys: Keys, gateway: str, on_refused: Callable[[], None] = lambda: None) -> None:
         self._redis = client
         self._keys = keys
         self._gateway = gateway
-        self.refused = 0
+        self._on_refused = on_refused
 
     async def read(self, shard: int) -> AsyncIterator[Reply | Notice]:
         """Every reply and notice of a shard, for ever; waits out a lost server with growing pauses."""
@@ -155,6 +155,6 @@ class Inbox:
                 return Notice.model_validate_json(fields[b"notice"])
             return Reply.model_validate_json(fields.get(b"reply", b""))
         except ValidationError:
-            self.refused += 1
+            self._on_refused()
             log.warning("a reply was refused at the boundary: it does not fit the wire schema")
             return None
