@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.console import show_answer
+from service.evaluation import commands as evaluation
 from service.settings import Settings, describe
 
 app = typer.Typer(
@@ -172,6 +173,9 @@ def classify(
             err.print(f"conclave classify: line {number}: {error}", style="red")
             raise typer.Exit(1) from None
         sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+
+evaluation.register(app)
 
 
 def main() -> None:

@@ -5,7 +5,13 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Base of every plug-in's options: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Plugin(Protocol):

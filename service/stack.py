@@ -97,10 +97,13 @@ class Stack:
             pass
 
     def _start(self, name: str, command: list[str]) -> None:
-        process = subprocess.Popen(  # noqa: S603  # this package's own modules, no shell
+        self._children.append(Child(name, command, self._spawn(command), time.monotonic()))
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """A child that ends with us, in a session of its own, so that Ctrl-C reaches it through us, in good order."""
+        return subprocess.Popen(  # noqa: S603  # this package's own modules, no shell
             command, env=self._environment, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, start_new_session=True
         )
-        self._children.append(Child(name, command, process, time.monotonic()))
 
     def _watch(self) -> None:
         while not self._ending.wait(0.2):
@@ -119,13 +122,7 @@ class Stack:
         log.warning("%s ended with code %d; started again in %.1f s", child.name, code, child.pause_s)
         if self._ending.wait(child.pause_s):
             return
-        child.process = subprocess.Popen(  # noqa: S603  # as above
-            child.command,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-            start_new_session=True,
-        )
+        child.process = self._spawn(child.command)
         child.started = time.monotonic()
 
     def _stop(self) -> None:

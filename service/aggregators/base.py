@@ -5,16 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from service.candidates import AnswerClass, Candidate, Extraction, Task
+from service.registry import Options as Options
 from workers.wire.messages import Message, Provides, Sample, Sampling
-
-
-class Options(BaseModel):
-    """Base of every plug-in's options: immutable, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)

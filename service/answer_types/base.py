@@ -2,15 +2,10 @@
 
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from service.candidates import Extraction, Task
-
-
-class Options(BaseModel):
-    """Base of every plug-in's options: immutable, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from service.registry import Options as Options
 
 
 class AnswerType(Protocol):

@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from service.registry import Options as Options
 from workers.wire.messages import Message
-
-
-class Options(BaseModel):
-    """Base of every plug-in's options: immutable, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Sampler(Protocol):

@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-
-class Options(BaseModel):
-    """Base of every plug-in's options: immutable, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from service.registry import Options as Options
 
 
 @dataclass(frozen=True, slots=True)

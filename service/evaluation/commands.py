@@ -1,0 +1,123 @@
+"""`conclave eval` and `conclave bench`: thin wrappers of this folder's code."""
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import httpx
+import typer
+from rich.console import Console
+
+from service.errors import ConclaveError
+from service.evaluation.online import ServiceRefused
+from service.settings import Settings
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True)
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+EXPECTED = (OSError, ValueError, RuntimeError, ConclaveError, ServiceRefused, httpx.HTTPError, ExceptionGroup)
+"""What a wrong argument, file or address raises; in a group where questions are asked at the same time."""
+
+Json = Annotated[Path | None, typer.Option("--json", help="also write the numbers as JSON; - is standard output")]
+
+bench = typer.Typer(help="Measurements of a running gateway.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this module's commands."""
+    app.command("eval")(evaluate)
+    app.add_typer(bench, name="bench")
+
+
+def evaluate(
+    data: Annotated[list[Path], typer.Argument(help="recorded questions: .jsonl or .jsonl.gz", exists=True)],
+    aggregators: Annotated[str, typer.Option(help="names, separated by commas")] = "vote",
+    n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
+    stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
+    answer_type: Annotated[
+        str, typer.Option(help="how answers are found: names separated by commas; as-recorded: what the file says")
+    ] = "auto",
+    seed: Annotated[int, typer.Option(help="other than 0: a random order of the recorded samples (offline)")] = 0,
+    offline: Annotated[bool, typer.Option("--offline", help="aggregate the recorded samples here, no service")] = False,
+    url: Annotated[str, typer.Option(help="where the gateway is")] = DEFAULT_URL,
+    model: Annotated[str | None, typer.Option(help="the model to ask; else each data set's file name")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="service against offline; exit 1 if any differs")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="start a stack that replays the data sets")] = False,
+    limit: Annotated[int | None, typer.Option(help="only the first so many questions", min=1)] = None,
+    as_json: Json = None,
+) -> None:
+    """Measures accuracy and cost on recorded samples: over HTTP, --offline, or both (--compare).
+
+    The service must answer from the same recordings: conclave up --model NAME=replay:FILE, or --serve.
+    """
+    from service.evaluation.datasets import read_dataset
+    from service.evaluation.run import Wanted, served
+    from service.evaluation.run import evaluate as run
+    from service.evaluation.table import as_json as to_json
+    from service.evaluation.table import as_table
+
+    _sensible(offline=offline, online=compare or serve, seed=seed)
+    settings = Settings()
+    wanted = Wanted(_names(aggregators), _counts(n), stop, _names(answer_type), None, model, compare)
+    try:
+        with ExitStack() as stack:
+            datasets = [read_dataset(path, limit, seed) for path in data]
+            asked = None if offline else stack.enter_context(served(datasets, settings)) if serve else url
+            reports = run(datasets, replace(wanted, url=asked), settings)
+    except EXPECTED as error:
+        fail("eval", error)
+    write_json(to_json(reports), as_json)
+    out.print(as_table(reports))
+    different = [pair for report in reports for row in report.rows for pair in row.different]
+    for online, recorded in different[:5]:
+        err.print(
+            f"{online.id}: service {online.answer!r} {online.votes}, offline {recorded.answer!r} {recorded.votes}",
+            markup=False,
+        )
+    if different:
+        raise typer.Exit(1)
+
+
+def _sensible(*, offline: bool, online: bool, seed: int) -> None:
+    if offline and online:
+        raise typer.BadParameter("--offline asks no service: leave out --compare and --serve")
+    if seed and not offline:
+        raise typer.BadParameter("--seed: a service replays samples as recorded; use it with --offline")
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _counts(listed: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(name) for name in _names(listed))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise typer.BadParameter(f"--n: whole numbers from 1 on, separated by commas; not {listed!r}")
+    return counts
+
+
+def write_json(numbers: dict[str, object], path: Path | None) -> None:
+    """Writes the numbers where asked to; `-` is standard output."""
+    if path is None:
+        return
+    text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
+def fail(command: str, error: BaseException) -> NoReturn:
+    """Prints the first cause and ends the command."""
+    cause = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    err.print(f"conclave {command}: {cause}", style="red", markup=False)
+    raise typer.Exit(3 if isinstance(cause, httpx.HTTPError) else 1) from None

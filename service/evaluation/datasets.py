@@ -1,0 +1,125 @@
+"""Recorded questions with their samples: the form that evaluation and the replay backend read."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.candidates import Task
+from workers.wire.messages import FinishReason, Provides, Sample, SampleStatistics
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class _RecordedSample(BaseModel):
+    """One recorded completion, read as the replay backend reads it."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    text: str
+    finish_reason: str | None = None
+    completion_tokens: int = Field(default=0, ge=0)
+    statistics: SampleStatistics = SampleStatistics()
+
+
+class _Line(BaseModel):
+    """One line of a file; fields that are not named here are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    id: str
+    question: str
+    gold: str | int | float | None = None
+    answer_type: str | None = None
+    choices: list[str] | None = None
+    samples: list[_RecordedSample] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One question with its right answer (None: not stated) and its recorded samples, numbered from 0."""
+
+    id: str
+    question: str
+    gold: str | None
+    answer_type: str | None
+    choices: tuple[str, ...] | None
+    samples: tuple[Sample, ...]
+
+    @property
+    def task(self) -> Task:
+        """What finding an answer depends on."""
+        return Task(question=self.question, choices=self.choices)
+
+    def shuffled(self, seed: int) -> "Record":
+        """The same samples in an order drawn from the seed and the question's id, numbered anew."""
+        drawn = list(self.samples)
+        Random(f"{seed}:{self.id}").shuffle(drawn)
+        return replace(self, samples=tuple(s.model_copy(update={"index": i}) for i, s in enumerate(drawn)))
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The records of one file. `name` is the file's name without its endings."""
+
+    name: str
+    path: Path
+    records: tuple[Record, ...]
+
+    @property
+    def provides(self) -> frozenset[Provides]:
+        """The statistics that every sample has."""
+        found = [sample.statistics for record in self.records for sample in record.samples]
+        named = (Provides(field) for field in SampleStatistics.model_fields)
+        return frozenset(each for each in named if found and all(getattr(one, each) is not None for one in found))
+
+
+def read_dataset(path: Path, limit: int | None = None, seed: int = 0) -> Dataset:
+    """Reads a `.jsonl` or gzip'd file, at most `limit` questions of it; a seed other than 0 shuffles the samples.
+
+    Raises OSError, or ValueError naming the line that cannot be read.
+    """
+    records = tuple(record.shuffled(seed) if seed else record for record in islice(_read(path), limit))
+    if not records:
+        raise ValueError(f"{path}: no recorded question")
+    return Dataset(path.name.removesuffix(".gz").removesuffix(".jsonl"), path, records)
+
+
+def _read(path: Path) -> Iterator[Record]:
+    with path.open("rb") as plain:
+        packed = plain.peek(2)[:2] == _GZIP_MAGIC
+    with gzip.open(path) if packed else path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _record(path, number, line)
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        read = _Line.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+    return Record(
+        id=read.id,
+        question=read.question,
+        gold=None if read.gold is None else str(read.gold),
+        answer_type=read.answer_type,
+        choices=tuple(read.choices) if read.choices else None,
+        samples=tuple(_sample(index, sample) for index, sample in enumerate(read.samples)),
+    )
+
+
+def _sample(index: int, recorded: _RecordedSample) -> Sample:
+    return Sample(
+        index=index,
+        text=recorded.text,
+        finish_reason=FinishReason.LENGTH if recorded.finish_reason == "length" else FinishReason.STOP,
+        completion_tokens=recorded.completion_tokens,
+        statistics=recorded.statistics,
+    )

@@ -1,0 +1,66 @@
+"""Aggregates recorded samples with the very code that the service runs, without queue and workers."""
+
+from dataclasses import replace
+
+from service.asking import NoAsk
+from service.catalog import Pool
+from service.contract import AnswerRequest
+from service.ensemble import choose
+from service.evaluation.datasets import Dataset, Record
+from service.evaluation.outcomes import Cell, Outcome, body_of, unanswerable
+from service.evaluation.score import Grader
+from service.plan import Plan, make_plan
+from service.reading import Reader
+from service.settings import Settings
+from workers.wire.messages import Sample, WorkerCard
+
+_NO_CAP = 10**9
+
+
+class Offline:
+    """Answers the questions of one data set. Aggregators that ask a model fall back to the vote: there is none."""
+
+    def __init__(self, dataset: Dataset, settings: Settings) -> None:
+        # The caps protect a service; a file on this disk may hold more samples than a request may ask for.
+        self._settings = settings.model_copy(update={"max_n": _NO_CAP, "max_total_tokens": _NO_CAP})
+        card = WorkerCard(
+            worker="offline",
+            model=dataset.name,
+            backend="recorded",
+            provides=dataset.provides,
+            capacity_samples=1,
+        )
+        self._pool = Pool(dataset.name, (card,))
+
+    async def answer(self, record: Record, cell: Cell) -> Outcome:
+        """The verdict over the first n recorded samples, less those that the stopping rule saves."""
+        if not record.samples:
+            return unanswerable(record)
+        request = AnswerRequest.model_validate(body_of(record, cell, "recorded"))
+        plan = make_plan(request, self._pool, self._settings)
+        reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n)
+        samples, kept = _arrive(plan, record.samples, reader)
+        reading = reader.read(samples, kept)
+        verdict = (await choose(plan, reading, NoAsk())).verdict
+        outcome = Outcome(
+            id=record.id,
+            answer=verdict.answer,
+            answer_type=reading.answer_type.name,
+            votes=tuple((s.answer_class.answer, s.votes) for s in verdict.ranking),
+            samples=len(samples),
+            calls=0,
+            status="abstained" if verdict.answer is None else "answered",
+        )
+        return replace(outcome, right=Grader(record).answer(outcome.answer, outcome.answer_type))
+
+
+def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], int | None]:
+    """Lets samples arrive as the service draws them: a wave at a time, or one by one where all are launched at once."""
+    step = plan.n if plan.stop.name == "none" else plan.stop.wave or 1
+    samples: dict[int, Sample] = {}
+    for first in range(0, plan.n, step):
+        samples |= {sample.index: sample for sample in recorded[first : min(first + step, plan.n)]}
+        kept = None if plan.stop.name == "none" else reader.stops(samples, plan.n - len(samples))
+        if kept is not None:
+            return samples, kept
+    return samples, None

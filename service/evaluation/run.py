@@ -1,0 +1,126 @@
+"""Runs an evaluation: every cell over every data set, offline, over HTTP, or both."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import Progress
+
+from service.evaluation.datasets import Dataset, Record
+from service.evaluation.offline import Offline
+from service.evaluation.online import CONCURRENCY, Online, client
+from service.evaluation.outcomes import Cell, Outcome, type_for
+from service.evaluation.score import mean, worth
+from service.evaluation.table import Report, Row
+from service.plan import build
+from service.settings import Settings
+from service.stack import Stack
+from service.stopping import STOPPING_RULES
+
+Advance = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to evaluate. `url` None: offline. `model` None: each data set's own name. `compare`: both, side by side."""
+
+    aggregators: tuple[str, ...]
+    ns: tuple[int, ...]
+    stop: str
+    answer_types: tuple[str, ...]
+    url: str | None = None
+    model: str | None = None
+    compare: bool = False
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every combination, in the order of the table."""
+        combined = product(self.answer_types, self.aggregators, self.ns)
+        return [Cell(aggregator, n, self.stop, answer_type) for answer_type, aggregator, n in combined]
+
+
+class Answering(Protocol):
+    """Either way of answering a recorded question."""
+
+    async def answer(self, record: Record, cell: Cell) -> Outcome:
+        """One question's outcome."""
+        ...
+
+
+def evaluate(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings) -> list[Report]:
+    """Every data set's report, with a progress bar on the terminal's standard error.
+
+    Raises ConclaveError, ServiceRefused or httpx.HTTPError where it cannot be done as asked.
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        return asyncio.run(_all(datasets, wanted, settings, progress))
+
+
+@contextlib.contextmanager
+def served(datasets: Sequence[Dataset], settings: Settings) -> Iterator[str]:
+    """A stack of its own that replays the data sets, each as the model of its name; gives its URL."""
+    with tempfile.TemporaryDirectory(prefix="conclave-eval-") as folder:
+        own = settings.model_copy(update={"state_dir": Path(folder), "log_level": "WARNING"})
+        models = [f"{dataset.name}=replay:{dataset.path.resolve()}" for dataset in datasets]
+        with Stack(own, models, 0).running() as stack:
+            stack.wait_ready()
+            yield stack.url
+
+
+async def _all(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings, progress: Progress) -> list[Report]:
+    passes = 1 + wanted.compare
+    total = len(wanted.cells) * passes * sum(len(dataset.records) for dataset in datasets)
+    bar = progress.add_task("questions", total=total)
+    reports = []
+    for dataset in datasets:
+        rows = [await _row(dataset, cell, wanted, settings, lambda: progress.advance(bar)) for cell in wanted.cells]
+        reports.append(_report(dataset, rows, wanted))
+    return reports
+
+
+async def _row(dataset: Dataset, cell: Cell, wanted: Wanted, settings: Settings, advance: Advance) -> Row:
+    offline = Offline(dataset, settings)
+    if wanted.url is None:
+        return Row(cell, await _answer_all(dataset, cell, offline, advance))
+    async with client(wanted.url) as http:
+        online = await _answer_all(dataset, cell, Online(http, wanted.model or dataset.name), advance)
+    if not wanted.compare:
+        return Row(cell, online)
+    recorded = await _answer_all(dataset, cell, offline, advance)
+    rule = build(STOPPING_RULES, cell.stop, "stop")
+    return Row(cell, online, recorded, counts=rule.in_order or rule.name == "none")
+
+
+async def _answer_all(dataset: Dataset, cell: Cell, by: Answering, advance: Advance) -> tuple[Outcome, ...]:
+    """Every record's outcome, in the records' order; a few at a time."""
+    room = asyncio.Semaphore(CONCURRENCY)
+
+    async def one(record: Record) -> Outcome:
+        async with room:
+            outcome = await by.answer(record, cell)
+            advance()
+            return outcome
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(record)) for record in dataset.records]
+    return tuple(task.result() for task in tasks)
+
+
+def _report(dataset: Dataset, rows: Sequence[Row], wanted: Wanted) -> Report:
+    worths = {
+        name: [worth(record, type_for(record, name)) for record in dataset.records] for name in wanted.answer_types
+    }
+    return Report(
+        name=dataset.name,
+        questions=len(dataset.records),
+        rows=tuple(rows),
+        single={name: mean([one.single for one in found]) for name, found in worths.items()},
+        oracle={name: mean([float(one.oracle) for one in found]) for name, found in worths.items()},
+    )

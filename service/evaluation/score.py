@@ -1,0 +1,84 @@
+"""When an answer is right, and what a data set's samples are worth without any vote."""
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from service.answer_types import ANSWER_TYPES
+from service.answer_types.base import AnswerType
+from service.candidates import Extraction
+from service.evaluation.datasets import Record
+from service.plan import build
+from service.reading import Reader
+from service.stopping.base import Options
+from service.stopping.none import NoStop
+
+
+class Grader:
+    """Grades one record's answers; each distinct answer is compared with the gold one once."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._types: dict[str, tuple[AnswerType, Extraction | None]] = {}
+        self._known: dict[tuple[str, Hashable], bool] = {}
+
+    def answer(self, answer: str | None, answer_type: str | None) -> bool:
+        """True if `answer`, as a reply prints it, is the gold answer by the type that the reply names.
+
+        Where either is free text that the type finds no answer in, they are right if they are the same text.
+        """
+        if answer is None or answer_type is None or self._record.gold is None:
+            return False
+        decided, gold = self._gold(answer_type)
+        found = decided.extract(answer, self._record.task)
+        if found is None or gold is None:
+            return answer.strip() == self._record.gold.strip()
+        return self._equal(decided, found, gold)
+
+    def extraction(self, found: Extraction | None, decided: AnswerType) -> bool:
+        """True if an answer found in a completion is the gold answer."""
+        if found is None or self._record.gold is None:
+            return False
+        gold = self._gold(decided.name)[1]
+        return found.answer == self._record.gold.strip() if gold is None else self._equal(decided, found, gold)
+
+    def _gold(self, name: str) -> tuple[AnswerType, Extraction | None]:
+        if name not in self._types:
+            decided, task, gold = build(ANSWER_TYPES, name, "answer_type"), self._record.task, self._record.gold or ""
+            self._types[name] = decided, decided.extract(gold, task) or decided.extract(f"\\boxed{{{gold}}}", task)
+        return self._types[name]
+
+    def _equal(self, decided: AnswerType, found: Extraction, gold: Extraction) -> bool:
+        at = (decided.name, found.identity)
+        if at not in self._known:
+            self._known[at] = found.identity == gold.identity or (not decided.exact and decided.same(gold, found))
+        return self._known[at]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What one question's samples are worth: the share of right ones, and whether any is."""
+
+    single: float
+    oracle: bool
+
+
+def worth(record: Record, answer_type: str) -> Worth:
+    """Grades every recorded sample, read by the type that all of them together have. One that has no vote is wrong."""
+    if not record.samples:
+        return Worth(0.0, False)
+    reader = Reader(
+        record.task, build(ANSWER_TYPES, answer_type, "answer_type"), NoStop(Options()), len(record.samples)
+    )
+    reading = reader.read({sample.index: sample for sample in record.samples})
+    grader = Grader(record)
+    right = [
+        candidate.excluded is None and grader.extraction(candidate.extraction, reading.answer_type)
+        for candidate in reading.candidates
+    ]
+    return Worth(sum(right) / len(right), any(right))
+
+
+def mean(values: list[float]) -> float:
+    """The mean, summed exactly; 0 of nothing."""
+    return math.fsum(values) / len(values) if values else 0.0

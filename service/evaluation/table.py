@@ -1,0 +1,121 @@
+"""The table of an evaluation: on the terminal, and as JSON in the form that DESIGN.md agrees on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from service.evaluation.intervals import wilson
+from service.evaluation.outcomes import Cell, Outcome
+from service.evaluation.score import mean
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell's outcomes over a data set; `offline` are those of the recorded samples, where the two are compared."""
+
+    cell: Cell
+    outcomes: tuple[Outcome, ...]
+    offline: tuple[Outcome, ...] | None = None
+    counts: bool = True
+    """Whether the votes are compared too; they may differ where the rule stops by what happens to arrive first."""
+
+    @property
+    def different(self) -> list[tuple[Outcome, Outcome]]:
+        """The questions on which service and offline differ, each as (service, offline)."""
+        pairs = zip(self.outcomes, self.offline or self.outcomes, strict=True)
+        return [(left, right) for left, right in pairs if not left.equals(right, counts=self.counts)]
+
+    def as_json(self) -> dict[str, object]:
+        """The row's numbers."""
+        right = sum(outcome.right for outcome in self.outcomes)
+        numbers: dict[str, object] = {
+            **asdict(self.cell),
+            "accuracy": right / len(self.outcomes),
+            "ci95": list(wilson(right, len(self.outcomes))),
+            "samples_mean": mean([float(outcome.samples) for outcome in self.outcomes]),
+            "answered": mean([float(outcome.answer is not None) for outcome in self.outcomes]),
+            "calls_mean": mean([float(outcome.calls) for outcome in self.outcomes]),
+        }
+        if self.offline is not None:
+            numbers["equal_to_offline"] = len(self.outcomes) - len(self.different)
+        return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found for one data set. `single` and `oracle` are by each answer type's name."""
+
+    name: str
+    questions: int
+    rows: tuple[Row, ...]
+    single: dict[str, float]
+    oracle: dict[str, float]
+
+    def as_json(self) -> dict[str, object]:
+        """The agreed form; `verdicts` lists every question's verdict beside it."""
+        first = self.rows[0].cell.answer_type
+        return {
+            "name": self.name,
+            "questions": self.questions,
+            "rows": [
+                {**row.as_json(), "single": self.single[row.cell.answer_type]}
+                if len(self.single) > 1
+                else row.as_json()
+                for row in self.rows
+            ],
+            "single": self.single[first],
+            "oracle": self.oracle[first],
+            "verdicts": [verdict for row in self.rows for verdict in _verdicts(row)],
+        }
+
+
+def _verdicts(row: Row) -> list[dict[str, object]]:
+    listed = []
+    for place, outcome in enumerate(row.outcomes):
+        verdict: dict[str, object] = {**asdict(row.cell), **asdict(outcome)}
+        if row.offline is not None:
+            verdict["offline"] = asdict(row.offline[place])
+            verdict["equal"] = outcome.equals(row.offline[place], counts=row.counts)
+        listed.append(verdict)
+    return listed
+
+
+def as_json(reports: Sequence[Report]) -> dict[str, object]:
+    """All data sets in the agreed form."""
+    return {"datasets": [report.as_json() for report in reports]}
+
+
+def as_table(reports: Sequence[Report]) -> Table:
+    """All data sets, one line a cell; shares in per cent with 95 % intervals."""
+    compared = any(row.offline is not None for report in reports for row in report.rows)
+    table = Table("data set", "questions", "answers read as", "aggregator", "n", "stop", box=None, pad_edge=False)
+    for name in ("single", "accuracy", "95 %", "oracle", "samples", "calls", "answered"):
+        table.add_column(name, justify="right")
+    if compared:
+        table.add_column("same as offline", justify="right")
+    for report in reports:
+        for row in report.rows:
+            table.add_row(*_line(report, row))
+    return table
+
+
+def _line(report: Report, row: Row) -> list[str]:
+    cell, right, total = row.cell, sum(o.right for o in row.outcomes), len(row.outcomes)
+    low, high = wilson(right, total)
+    line = [
+        report.name,
+        str(report.questions),
+        cell.answer_type,
+        cell.aggregator,
+        str(cell.n),
+        cell.stop,
+        f"{100 * report.single[cell.answer_type]:.1f}",
+        f"{100 * right / total:.1f}",
+        f"{100 * low:.1f}-{100 * high:.1f}",
+        f"{100 * report.oracle[cell.answer_type]:.1f}",
+        f"{mean([float(o.samples) for o in row.outcomes]):.2f}",
+        f"{mean([float(o.calls) for o in row.outcomes]):.2f}",
+        f"{100 * mean([float(o.answer is not None) for o in row.outcomes]):.1f}",
+    ]
+    return line if row.offline is None else [*line, f"{total - len(row.different)}/{total}"]
