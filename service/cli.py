@@ -11,9 +11,10 @@ import httpx
 import typer
 import uvicorn
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
-from service.console import show_answer
+from service.console import show_answer, tally
 from service.evaluation import commands as evaluation
 from service.settings import Settings, describe
 
@@ -133,7 +134,7 @@ def ask(
         "stop": stop,
         "sampling": {"temperature": temperature, "max_tokens": max_tokens, "seed": seed},
     }
-    reply = _post(url, body)
+    reply = _watched(url, body)
     if as_json:
         sys.stdout.write(json.dumps(reply, indent=2) + "\n")
         return
@@ -142,17 +143,19 @@ def ask(
         out.print("Abacus is a demonstration model: it knows small arithmetic problems and nothing else.", style="dim")
 
 
-def _post(url: str, body: dict[str, object]) -> dict[str, object]:
+def _watched(url: str, body: dict[str, object]) -> dict[str, object]:
+    """The answer; its tally is shown while it grows, where somebody looks on."""
+    from service.client import Refused, ask_and_watch
+
     try:
-        response = httpx.post(f"{url}/v1/answers", json=body, timeout=600.0)
+        with Live(console=err, transient=True, refresh_per_second=8) as live:
+            return ask_and_watch(url, body, lambda reply: live.update(tally(reply)))
     except httpx.HTTPError as error:
         err.print(f"conclave: no gateway at {url}: {error}", style="red")
         raise typer.Exit(3) from None
-    reply: dict[str, object] = response.json()
-    if response.status_code >= 400:
-        err.print(f"conclave: {reply.get('title')}: {reply.get('detail')}", style="red")
-        raise typer.Exit(1)
-    return reply
+    except Refused as error:
+        err.print(f"conclave: {error}", style="red")
+        raise typer.Exit(1) from None
 
 
 @app.command()

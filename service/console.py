@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +14,21 @@ def show_answer(console: Console, reply: dict[str, Any], question: str | None = 
     if question:
         console.print(Text(f"\n{question}", style="bold"))
     console.print(_headline(reply))
+    if reply["candidates"]:
+        console.print(_classes(reply))
+    console.print(_evidence(reply))
+    for warning in reply["warnings"]:
+        console.print(Text(f"note: {warning}", style="yellow"))
+
+
+def tally(reply: dict[str, Any]) -> Group:
+    """How an answer in progress stands."""
+    counts = reply["usage"]["samples"]
+    line = Text(f"{counts['finished']} of {counts['requested']} samples", style="dim")
+    return Group(line, _classes(reply)) if reply["candidates"] else Group(line)
+
+
+def _classes(reply: dict[str, Any]) -> Table:
     table = Table(box=None, padding=(0, 2), show_edge=False)
     for name, justify in (
         ("answer", "left"),
@@ -27,11 +42,7 @@ def show_answer(console: Console, reply: dict[str, Any], question: str | None = 
         bar = "#" * round(row["share"] * BAR)
         spelled = ", ".join(row["spellings"][:4])
         table.add_row(Text(_short(row["answer"])), str(row["votes"]), f"{row['share']:.0%}", bar, Text(_short(spelled)))
-    if reply["candidates"]:
-        console.print(table)
-    console.print(_evidence(reply))
-    for warning in reply["warnings"]:
-        console.print(Text(f"note: {warning}", style="yellow"))
+    return table
 
 
 def _headline(reply: dict[str, Any]) -> Text:

@@ -14,6 +14,7 @@ from service.plan import Plan
 from service.quorum import check_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
+from workers.wire.messages import SAMPLES
 
 SAMPLING_SHARE = 0.75
 """An aggregator that asks a model again keeps the rest of the time for itself."""
@@ -47,7 +48,7 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
     share = SAMPLING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
     order = Order(
         answer_id=plan.answer_id,
-        batch="samples",
+        batch=SAMPLES,
         model=plan.model,
         sampling=plan.sampling,
         n=plan.n,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from service.mailroom import Box, Mailroom
 from workers.wire.dispatch import Dispatcher
-from workers.wire.messages import Job, Message, Reply, Sample, Sampling
+from workers.wire.messages import SAMPLES, Job, Message, Reply, Sample, Sampling
 
 Prompts = Sequence[tuple[Message, ...]]
 
@@ -112,7 +112,7 @@ def _jobs(order: Order, wave: range, most: int) -> list[Job]:
                     first=run[0],
                     last=run[-1] + 1,
                     question_id=order.question_id,
-                    use="sampling" if order.batch == "samples" else "aggregation",
+                    use="sampling" if order.batch == SAMPLES else "aggregation",
                 )
             )
     return jobs

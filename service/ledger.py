@@ -3,15 +3,18 @@
 The samples of an answer are written by the workers beside it (`Keys.samples`), each index once.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from service.contract import Answer, AnswerRequest, Status
 from service.errors import UnknownAnswer
 from workers.wire.keys import Keys
+from workers.wire.messages import SAMPLES, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,17 @@ class Ledger:
             pipe.hset(key, mapping={"status": answer.status.value, "reply": answer.model_dump_json()})
             pipe.pexpire(key, self._ttl_ms)
             await pipe.execute()
+
+    async def samples(self, answer_id: str) -> dict[int, Sample]:
+        """The samples of the answer's own prompt that are stored so far, by index; unreadable ones are left out."""
+        raw = await self._redis.hgetall(self._keys.samples(answer_id))
+        found: dict[int, Sample] = {}
+        for field, body in raw.items():
+            batch, _, index = field.decode().rpartition(":")
+            if batch == SAMPLES:
+                with contextlib.suppress(ValidationError):
+                    found[int(index)] = Sample.model_validate_json(body)
+        return found
 
     async def read(self, answer_id: str) -> Record:
         """The record of an answer; raises UnknownAnswer."""

@@ -11,8 +11,6 @@ from service.contract import (
     AggregatorReply,
     Answer,
     AnswerRequest,
-    Choice,
-    Named,
     Problem,
     SampleCounts,
     Status,
@@ -22,9 +20,10 @@ from service.contract import (
 from service.ensemble import solve
 from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable
 from service.gather import Line
-from service.ledger import Ledger, Record
+from service.ledger import Ledger
 from service.metrics import Metrics
 from service.plan import Plan, make_plan
+from service.progress import so_far
 from service.settings import Settings
 from workers.wire.dispatch import Dispatcher, Notice
 
@@ -97,12 +96,14 @@ class Lifecycle:
             log.warning("answer %s could not be recorded: %s", answer.id, type(error).__name__)
 
     async def look(self, answer_id: str) -> Answer:
-        """The answer as it stands, from the ledger; works in any gateway."""
+        """The answer as it stands, from the ledger, with the running tally while it is in progress; in any gateway."""
         try:
             record = await self._ledger.read(answer_id)
+            if record.reply is not None:
+                return record.reply
+            return so_far(record, await self._ledger.samples(answer_id))
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"the ledger cannot be read: {type(error).__name__}") from error
-        return record.reply or _in_progress(record)
 
     async def cancel(self, answer_id: str) -> Answer:
         """Cancels an answer in progress, in whichever gateway it runs; raises Conflict if it is already final."""
@@ -113,7 +114,7 @@ class Lifecycle:
             await self._stop(answer_id)
             return await self.look(answer_id)
         await self._dispatcher.notify(record.gateway, Notice(answer_id=answer_id, event=CANCEL))
-        return _in_progress(record)
+        return so_far(record, {})
 
     def notice(self, notice: Notice) -> None:
         """What another gateway asks of this one."""
@@ -160,19 +161,3 @@ def _ended(plan: Plan, created: int, status: Status, reason: str, error: Problem
         warnings=list(plan.warnings),
         error=error,
     )
-
-
-def _in_progress(record: Record) -> Answer:
-    return Answer(
-        id=record.answer_id,
-        created=record.created,
-        model=record.request.model,
-        status=record.status,
-        aggregator=AggregatorReply(name=_name(record.request.aggregator)),
-        stop=StopReply(name=_name(record.request.stop or "lead")),
-        usage=Usage(samples=SampleCounts(requested=record.request.n)),
-    )
-
-
-def _name(named: Named) -> str:
-    return named.name if isinstance(named, Choice) else named

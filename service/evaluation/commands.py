@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from service.errors import ConclaveError
 from service.evaluation.online import ServiceRefused
@@ -71,7 +72,7 @@ def evaluate(
     except EXPECTED as error:
         fail("eval", error)
     write_json(to_json(reports), as_json)
-    out.print(as_table(reports))
+    show(as_table(reports))
     different = [pair for report in reports for row in report.rows for pair in row.different]
     for online, recorded in different[:5]:
         err.print(
@@ -80,6 +81,11 @@ def evaluate(
         )
     if different:
         raise typer.Exit(1)
+
+
+def show(table: Table) -> None:
+    """Prints a table in its own width: a narrow terminal wraps lines, which is easier to read than cut-off numbers."""
+    Console(width=max(out.width, 150)).print(table)
 
 
 def _sensible(*, offline: bool, online: bool, seed: int) -> None:

@@ -42,7 +42,7 @@ def type_for(record: Record, answer_type: str) -> str:
     """The answer type's name; a recorded one that there is not here becomes `auto`."""
     if answer_type != AS_RECORDED:
         return answer_type
-    return record.answer_type if record.answer_type in ANSWER_TYPES else "auto"
+    return record.answer_type if record.answer_type and record.answer_type in ANSWER_TYPES else "auto"
 
 
 def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:

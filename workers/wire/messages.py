@@ -14,6 +14,9 @@ WIRE_VERSION = 1
 MAX_COMPLETION_CHARS = 1_000_000
 """A longer text in a reply is refused at the boundary: no honest completion of a capped `max_tokens` is that long."""
 
+SAMPLES = "samples"
+"""The batch of an answer's own prompt; every other batch is a call of its aggregator."""
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -94,7 +97,7 @@ class Job(Frozen):
     sampling: Sampling
     first: int = Field(ge=0)
     last: int = Field(ge=1)
-    batch: str = "samples"
+    batch: str = SAMPLES
     question_id: str | None = None
     use: Literal["sampling", "aggregation"] = "sampling"
 
