@@ -24,7 +24,7 @@ class State:
     draining: bool = False
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:  # a plain function would be sent to a thread, for every request
     return cast(State, request.app.state.conclave)
 
 

@@ -31,6 +31,8 @@ bench = typer.Typer(help="Measurements of a running gateway.", no_args_is_help=T
 def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command("eval")(evaluate)
+    from service.evaluation import bench_commands  # noqa: F401  # its commands add themselves to `bench`
+
     app.add_typer(bench, name="bench")
 
 
