@@ -1,5 +1,6 @@
 """The `conclave` command: thin wrappers, one for each need."""
 
+import contextlib
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from service.console import show_answer, tally
+from service.errors import ConclaveError
 from service.evaluation import commands as evaluation
 from service.settings import Settings, describe
 
@@ -166,16 +168,16 @@ def classify(
     """Shows how answers are found and compared: JSONL of {"completions", "choices"?, "question"?} in, JSONL out."""
     from service.evaluation.classify import classify_line
 
-    lines = file.open(encoding="utf-8") if file else sys.stdin
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            found = classify_line(line, answer_type)
-        except ValueError as error:
-            err.print(f"conclave classify: line {number}: {error}", style="red")
-            raise typer.Exit(1) from None
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    with file.open(encoding="utf-8") if file else contextlib.nullcontext(sys.stdin) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                found = classify_line(line, answer_type)
+            except (ValueError, ConclaveError) as error:
+                err.print(f"conclave classify: line {number}: {error}", style="red")
+                raise typer.Exit(1) from None
+            sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
 
 
 evaluation.register(app)

@@ -68,7 +68,7 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
     with line.mailroom.box(order.answer_id, order.batch) as box:
         try:
             for wave in _waves(order):
-                open_jobs |= await _launch(line, order, wave)
+                await _launch(line, order, wave, open_jobs)
                 await _collect(box, order, gathered, open_jobs, started)
                 if gathered.stopped or gathered.timed_out:
                     break
@@ -85,12 +85,21 @@ def _waves(order: Order) -> list[range]:
     return [range(first, min(first + size, order.n)) for first in range(0, order.n, size)]
 
 
-async def _launch(line: Line, order: Order, wave: range) -> dict[str, set[int]]:
-    """Queues one wave; returns each job's indices."""
+async def _launch(line: Line, order: Order, wave: range, open_jobs: dict[str, set[int]]) -> None:
+    """Queues one wave and notes each job's indices in `open_jobs`.
+
+    A caller that is cancelled here has its jobs queued first, so that they can be cancelled: a command that is already
+    on its way to the server cannot be called back.
+    """
     jobs = _jobs(order, wave, line.job_samples)
     left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
-    await line.dispatcher.submit(jobs, left_ms)
-    return {job.job_id: set(range(job.first, job.last)) for job in jobs}
+    open_jobs |= {job.job_id: set(range(job.first, job.last)) for job in jobs}
+    sending = asyncio.ensure_future(line.dispatcher.submit(jobs, left_ms))
+    try:
+        await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await asyncio.wait({sending})
+        raise
 
 
 def _jobs(order: Order, wave: range, most: int) -> list[Job]:

@@ -66,6 +66,7 @@ class Lifecycle:
         task = asyncio.create_task(self._solve(plan, created))
         self._running[plan.answer_id] = task
         task.add_done_callback(lambda _: self._running.pop(plan.answer_id, None))
+        await asyncio.sleep(0)  # lets it begin: a task that is cancelled before its first step records nothing
         return plan.answer_id, task
 
     async def _solve(self, plan: Plan, created: int) -> Answer:

@@ -8,6 +8,7 @@ from service.answer_types.base import AnswerType
 from service.candidates import AnswerClass, Candidate, Exclusion, Task
 from service.classing import make_candidate, make_classes
 from service.stopping.base import StoppingRule, Tally
+from service.stopping.none import NoStop
 from workers.wire.messages import Sample
 
 
@@ -38,6 +39,7 @@ class Reader:
         self._n = n
         self._read: dict[tuple[str, int], Candidate] = {}
         self._checked = 0
+        self._kinds: tuple[AnswerType, ...] | None = None
 
     def read(self, samples: Mapping[int, Sample], kept: int | None = None) -> Reading:
         """The reading of all samples, in index order; those from `kept` on are left out of the vote."""
@@ -56,6 +58,8 @@ class Reader:
         A rule that looks in order is asked once for each longer contiguous prefix, so that which samples count does not
         depend on which came first.
         """
+        if isinstance(self._stop, NoStop):
+            return None
         if not self._stop.in_order:
             return self._n if self._stops_on(samples, to_come) else None
         length = self._checked
@@ -72,9 +76,24 @@ class Reader:
         tally = Tally(counts=tuple(len(c.members) for c in reading.classes), to_come=to_come)
         if self._stop.in_order:
             return self._stop.stops(tally)
-        # `lead` loses nothing only if the rest can change neither the type nor which answers are equal.
-        settled = reading.settled_for is None or reading.settled_for >= to_come
-        return settled and reading.answer_type.exact and self._stop.stops(tally)
+        # `lead` loses nothing only if the rest can change neither the type nor which answers are equal: where it could
+        # still change the type, the same answer must lead by enough under every type that there might be.
+        if not (reading.answer_type.exact and self._stop.stops(tally)):
+            return False
+        if reading.settled_for is None or reading.settled_for >= to_come:
+            return True
+        return all(self._leads_alike(kind, samples, to_come, reading.classes[0]) for kind in self._alternatives())
+
+    def _leads_alike(self, kind: AnswerType, samples: Mapping[int, Sample], to_come: int, leader: AnswerClass) -> bool:
+        classes = make_classes([self._candidate(kind, samples[i]) for i in sorted(samples)], kind)
+        tally = Tally(counts=tuple(len(c.members) for c in classes), to_come=to_come)
+        alike = bool(classes) and (classes[0].answer, classes[0].members) == (leader.answer, leader.members)
+        return alike and kind.exact and self._stop.stops(tally)
+
+    def _alternatives(self) -> tuple[AnswerType, ...]:
+        if self._kinds is None:
+            self._kinds = self._type.alternatives(self._task) if isinstance(self._type, Auto) else ()
+        return self._kinds
 
     def _decide(self, samples: Sequence[Sample]) -> tuple[AnswerType, str | None, int | None]:
         if not isinstance(self._type, Auto):

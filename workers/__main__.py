@@ -29,6 +29,7 @@ def options_of(settings: WorkerSettings) -> BackendSettings:
     """The part of the settings that backends see."""
     return BackendSettings(
         api_key=settings.openai_api_key,
+        capacity_samples=settings.capacity_samples,
         openai_max_concurrency=settings.openai_max_concurrency,
         openai_timeout_s=settings.openai_timeout_s,
         replay_delay_ms=settings.replay_delay_ms,
@@ -75,6 +76,9 @@ def main() -> int:
     name, _, spec = arguments.model.partition("=")
     settings = WorkerSettings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(
+        logging.WARNING
+    )  # a line for each call upstream says nothing that metrics do not
     if settings.worker_metrics_port:
         metrics.serve(settings.worker_metrics_host, settings.worker_metrics_port)
     try:

@@ -27,6 +27,9 @@ class WorkerSettings(BaseSettings):
     worker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of the worker's /metrics; 0: none")
     worker_metrics_host: str = Field(default="127.0.0.1", description="interface of the worker's /metrics")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    capacity_samples: int | None = Field(
+        default=None, ge=1, description="samples at once; unset: 64 for torch, else 1024"
+    )
     openai_api_key: str | None = Field(default=None, description="key that the openai backend sends upstream")
     openai_max_concurrency: int = Field(default=64, ge=1, description="calls in flight to one upstream")
     openai_timeout_s: float = Field(default=60.0, gt=0, description="longest wait for one upstream call")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
@@ -38,6 +39,8 @@ class Worker:
         self._metrics = WorkerMetrics(card.model, card.backend)
         self._runs: dict[str, tuple[JobRun, asyncio.Task[None]]] = {}
         self._claimed: set[str] = set()
+        # Cancellations of jobs that are not running here: one may be just about to start.
+        self._heard: deque[str] = deque(maxlen=256)
         self._room = asyncio.Event()
         self._room.set()
         self._draining = asyncio.Event()
@@ -139,6 +142,8 @@ class Worker:
         task = asyncio.create_task(self._run(run))
         self._runs[lease.job.job_id] = (run, task)
         self._update_room()
+        if lease.job.job_id in self._heard:
+            await self._cancel(lease.job.job_id)
 
     async def _run(self, run: JobRun) -> None:
         job_id = run.lease.job.job_id
@@ -210,10 +215,12 @@ class Worker:
 
     async def _cancel(self, job_id: str) -> None:
         found = self._runs.get(job_id)
-        if found is not None:
-            run, task = found
-            task.cancel()
-            await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
+        if found is None:
+            self._heard.append(job_id)
+            return
+        run, task = found
+        task.cancel()
+        await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
 
 
 def now_ms() -> int:

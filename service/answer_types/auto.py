@@ -68,6 +68,11 @@ class Auto:
         decision = decide(task, texts, self._memo)
         return _TYPES[decision.name](), decision
 
+    def alternatives(self, task: Task) -> tuple[AnswerType, ...]:
+        """Every type that `resolve` may still decide on for this task."""
+        closed = offered(task) is None
+        return tuple(kind() for name, kind in _TYPES.items() if not (closed and name == "choice"))
+
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The answer in one completion, by the type that this completion alone decides on."""
         return self.resolve(task, (text,))[0].extract(text, task)

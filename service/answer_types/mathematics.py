@@ -20,6 +20,7 @@ _WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
 _SHORT_FRACTION = re.compile(r"\\frac(?:([0-9])([0-9])|([0-9a-z])\{|\{([0-9a-z]+)\}([0-9a-z])(?![0-9]))")
 _SHORT_ROOT = re.compile(r"\\sqrt([0-9a-z])")
 _NAMED = re.compile(r"(?:[a-zA-Z]|[a-zA-Z]\([a-z]\))=(?=[^=]{1,2000}$)")
+_PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}[.,;:]?|[aAI]")
 _LONE_SCRIPT = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
 _SLASH = re.compile(r"(?<![0-9a-zA-Z)}])(-?)([0-9]{1,50})/([0-9]{1,50})(?![0-9a-zA-Z({/])")
 _DECIMAL = re.compile(r"(?<![0-9.])0?(\.[0-9]+)")
@@ -46,7 +47,8 @@ class Math:
     two answers as long as no checker of equivalence runs, for which a pool of killable processes is needed.
 
     Evidence, in this order: `boxed`, `hashes`, `json`, `whole` (short, and no more than one expression), `phrase` (the
-    last one), `last_formula` (the last `$...$` of the last 4,000 characters), `last_line` (up to 160 characters).
+    last one), `last_formula` (the last `$...$` of the last 4,000 characters, or what ends the last line after its last
+    word), `last_line` (up to 160 characters).
     """
 
     name: str = "math"
@@ -138,11 +140,27 @@ def _found(text: str) -> Iterator[tuple[str, str]]:
     for line in reading.phrases(text):
         sentence = reading.first_sentence(reading.without_adverb(line))
         yield "phrase", _formula(sentence) or sentence
-    if formula := _formula(text[-reading.TAIL_CHARS :]):
-        yield "last_formula", formula
+    yield from _last(text)
+
+
+def _last(text: str) -> Iterator[tuple[str, str]]:
     line = reading.last_line(text)
+    for formula in (_formula(text[-reading.TAIL_CHARS :]), _unmarked_formula(line)):
+        if formula:
+            yield "last_formula", formula
     if 0 < len(line) <= 160:
         yield "last_line", line
+
+
+def _unmarked_formula(line: str) -> str:
+    """What follows the line's last word, if it is a number or an expression and prose stands before it."""
+    pieces = line.split(" ")
+    start = len(pieces)
+    while start > 0 and not _PLAIN_WORD.fullmatch(pieces[start - 1]):
+        start -= 1
+    tail = reading.unwrap(" ".join(pieces[start:]))
+    fits = 0 < start < len(pieces) and len(tail) <= 160
+    return tail if fits and (read_quantity(tail) or looks_like_math(tail)) else ""
 
 
 def _formula(text: str) -> str:

@@ -1,12 +1,18 @@
 """`conclave bench`: measurements of a running gateway."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress
 
-from service.evaluation.commands import DEFAULT_URL, EXPECTED, Json, bench, fail, out, show, write_json
+from service.evaluation.commands import DEFAULT_URL, EXPECTED, Json, bench, err, fail, out, show, write_json
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.evaluation.skills_table import Measure
 
 Url = Annotated[str, typer.Option(help="where the gateway is")]
 
@@ -51,3 +57,57 @@ def print_overhead(measured: dict[str, object], as_json: Path | None = None) -> 
     for line in notes:
         out.print(f"- {line}", markup=False, highlight=False)
     write_json(measured, as_json)
+
+
+@bench.command()
+def skills(
+    problems: Annotated[Path, typer.Argument(help='JSON lines of {"id", "question", "gold"}', exists=True)],
+    url: Url = DEFAULT_URL,
+    model: Annotated[str, typer.Option(help="which model")] = "abacus",
+    n: Annotated[int, typer.Option("-n", "--n", min=8, help="samples a problem")] = 16,
+    temperature: Annotated[float, typer.Option(help="of the samples")] = 0.8,
+    seed: Annotated[int, typer.Option(help="makes the draws repeatable")] = 1,
+    limit: Annotated[int | None, typer.Option(help="only the first so many problems", min=1)] = None,
+    as_json: Json = None,
+) -> None:
+    """Measures what a model can do of what the aggregators ask of it: vote, GSA, self-agreement, FOBAR, P(True).
+
+    Problems for the shipped model: python -m workers.abacus.problems --held-out --count 500 --seed 1
+    """
+    try:
+        listed, settings = examine(problems, url, model, n, temperature, seed, limit)
+    except EXPECTED as error:
+        fail("bench skills", error)
+    print_skills(listed, settings, as_json)
+
+
+def examine(
+    problems: Path, url: str, model: str, n: int, temperature: float, seed: int, limit: int | None = None
+) -> "tuple[list[Measure], dict[str, object]]":
+    """Runs `bench skills` against a running gateway; the measures, and how they were made."""
+    from service.evaluation import skills as exam
+    from service.evaluation.bench import machine
+    from service.evaluation.online import client
+    from service.evaluation.skills_table import measures
+
+    chosen = exam.read_problems(problems)[:limit]
+
+    async def run(advance: Callable[[], None]) -> list[exam.Drawn]:
+        async with client(url) as http:
+            examiner = exam.Examiner(http, model, Settings().templates, n, temperature, seed)
+            return await exam.examine_all(examiner, chosen, advance)
+
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("problems", total=len(chosen))
+        drawn = asyncio.run(run(lambda: progress.advance(bar)))
+    settings = {"model": model, "n": n, "temperature": temperature, "seed": seed, "problems": len(chosen)}
+    return measures(drawn, n), {**settings, "machine": machine()}
+
+
+def print_skills(listed: "list[Measure]", settings: dict[str, object], as_json: Path | None = None) -> None:
+    """Prints what `examine` gave."""
+    from service.evaluation import skills_table
+
+    out.print(f"{settings}", markup=False, highlight=False)
+    show(skills_table.as_table(listed))
+    write_json({"settings": settings, "measures": skills_table.as_json(listed)}, as_json)

@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from service.errors import ConclaveError
-from service.evaluation.online import ServiceRefused
 from service.settings import Settings
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
 DEFAULT_URL = "http://127.0.0.1:8000"
 
-EXPECTED = (OSError, ValueError, RuntimeError, ConclaveError, ServiceRefused, httpx.HTTPError, ExceptionGroup)
+EXPECTED = (OSError, ValueError, RuntimeError, ConclaveError, httpx.HTTPError, ExceptionGroup)
 """What a wrong argument, file or address raises; in a group where questions are asked at the same time."""
 
 Json = Annotated[Path | None, typer.Option("--json", help="also write the numbers as JSON; - is standard output")]

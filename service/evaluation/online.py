@@ -13,7 +13,7 @@ CONCURRENCY = 16
 TIMEOUT_S = 600.0
 
 
-class ServiceRefused(Exception):
+class ServiceRefused(RuntimeError):
     """The service refuses the request as such (4xx): the evaluation is asked for wrongly."""
 
 

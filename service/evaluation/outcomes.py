@@ -32,11 +32,6 @@ class Outcome:
     status: str
     right: bool = False
 
-    def equals(self, other: "Outcome", *, counts: bool = True) -> bool:
-        """True if answer, type and (with `counts`) the votes of every class are equal."""
-        same = (self.answer, self.answer_type) == (other.answer, other.answer_type)
-        return same and (not counts or sorted(self.votes) == sorted(other.votes))
-
 
 def type_for(record: Record, answer_type: str) -> str:
     """The answer type's name; a recorded one that there is not here becomes `auto`."""

@@ -16,7 +16,7 @@ from service.evaluation.datasets import Dataset, Record
 from service.evaluation.offline import Offline
 from service.evaluation.online import CONCURRENCY, Online, client
 from service.evaluation.outcomes import Cell, Outcome, type_for
-from service.evaluation.score import mean, worth
+from service.evaluation.score import equal, equal_answers, mean, worth
 from service.evaluation.table import Report, Row
 from service.plan import build
 from service.settings import Settings
@@ -95,7 +95,10 @@ async def _row(dataset: Dataset, cell: Cell, wanted: Wanted, settings: Settings,
         return Row(cell, online)
     recorded = await _answer_all(dataset, cell, offline, advance)
     rule = build(STOPPING_RULES, cell.stop, "stop")
-    return Row(cell, online, recorded, counts=rule.in_order or rule.name == "none")
+    # A rule that stops by what happens to arrive first saves now these samples and now those: only the answer is fixed.
+    same = equal if rule.in_order or rule.name == "none" else equal_answers
+    pairs = zip(dataset.records, online, recorded, strict=True)
+    return Row(cell, online, recorded, tuple(same(record, left, right) for record, left, right in pairs))
 
 
 async def _answer_all(dataset: Dataset, cell: Cell, by: Answering, advance: Advance) -> tuple[Outcome, ...]:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType
 from service.candidates import Extraction
 from service.evaluation.datasets import Record
+from service.evaluation.outcomes import Outcome
 from service.plan import build
 from service.reading import Reader
 from service.stopping.base import Options
@@ -53,6 +54,19 @@ class Grader:
         if at not in self._known:
             self._known[at] = found.identity == gold.identity or (not decided.exact and decided.same(gold, found))
         return self._known[at]
+
+
+def equal(record: Record, one: Outcome, other: Outcome) -> bool:
+    """True if answer, type and the votes of every class are equal, to the letter."""
+    same = (one.answer, one.answer_type) == (other.answer, other.answer_type)
+    return same and sorted(one.votes) == sorted(other.votes)
+
+
+def equal_answers(record: Record, one: Outcome, other: Outcome) -> bool:
+    """True if both are the same answer of the same type, however many votes it has and however it is spelled."""
+    if one.answer_type != other.answer_type or one.answer is None or other.answer is None or one.answer_type is None:
+        return (one.answer, one.answer_type) == (other.answer, other.answer_type)
+    return Grader(replace(record, gold=other.answer)).answer(one.answer, one.answer_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,21 @@ from service.evaluation.score import mean
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell's outcomes over a data set; `offline` are those of the recorded samples, where the two are compared."""
+    """One cell's outcomes over a data set; `offline` are those of the recorded samples, where the two are compared.
+
+    `equal` says of each question whether both have the same verdict.
+    """
 
     cell: Cell
     outcomes: tuple[Outcome, ...]
     offline: tuple[Outcome, ...] | None = None
-    counts: bool = True
-    """Whether the votes are compared too; they may differ where the rule stops by what happens to arrive first."""
+    equal: tuple[bool, ...] = ()
 
     @property
     def different(self) -> list[tuple[Outcome, Outcome]]:
         """The questions on which service and offline differ, each as (service, offline)."""
-        pairs = zip(self.outcomes, self.offline or self.outcomes, strict=True)
-        return [(left, right) for left, right in pairs if not left.equals(right, counts=self.counts)]
+        pairs = zip(self.outcomes, self.offline or (), self.equal, strict=self.offline is not None)
+        return [(online, recorded) for online, recorded, equal in pairs if not equal]
 
     def as_json(self) -> dict[str, object]:
         """The row's numbers."""
@@ -76,7 +78,7 @@ def _verdicts(row: Row) -> list[dict[str, object]]:
         verdict: dict[str, object] = {**asdict(row.cell), **asdict(outcome)}
         if row.offline is not None:
             verdict["offline"] = asdict(row.offline[place])
-            verdict["equal"] = outcome.equals(row.offline[place], counts=row.counts)
+            verdict["equal"] = row.equal[place]
         listed.append(verdict)
     return listed
 

@@ -13,6 +13,12 @@ from workers.backends.options import BackendSettings
 
 __all__ = ["BACKENDS", "BackendSettings", "make_backend"]
 
+TORCH_CAPACITY = 64
+"""Samples that a worker with a model takes on at once: what decodes side by side."""
+
+FORWARD_CAPACITY = 1024
+"""Samples that a worker without one takes on at once: they only wait; calls are bounded by their own limit."""
+
 _ABACUS = Path(__file__).resolve().parents[1] / "abacus" / "model"
 
 
@@ -24,7 +30,7 @@ def _torch(argument: str, settings: BackendSettings) -> Backend:
         argument,
         settings.torch_device,
         threads=settings.torch_threads,
-        capacity_samples=settings.capacity_samples,
+        capacity_samples=settings.capacity_samples or TORCH_CAPACITY,
     )
 
 
@@ -51,7 +57,7 @@ def _openai(argument: str, settings: BackendSettings) -> Backend:
         timeout_s=settings.openai_timeout_s,
         retries=settings.openai_retries,
         logprobs=settings.openai_logprobs,
-        capacity_samples=settings.capacity_samples,
+        capacity_samples=settings.capacity_samples or FORWARD_CAPACITY,
     )
 
 
@@ -59,7 +65,8 @@ def _replay(argument: str, settings: BackendSettings) -> Backend:
     """`replay:FILE`: recorded samples."""
     from workers.backends.replay import ReplayBackend
 
-    return ReplayBackend(argument, settings.replay_delay_ms, capacity_samples=settings.capacity_samples)
+    capacity = settings.capacity_samples or FORWARD_CAPACITY
+    return ReplayBackend(argument, settings.replay_delay_ms, capacity_samples=capacity)
 
 
 BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class BackendSettings:
-    """Options of all backends; each takes its own. `torch_threads` None: torch's default."""
+    """Options of all backends; each takes its own. None: the backend's own default."""
 
     api_key: str | None = field(default=None, repr=False)
-    capacity_samples: int = 64
+    capacity_samples: int | None = None
     openai_max_concurrency: int = 64
     openai_timeout_s: float = 60.0
     openai_retries: int = 2
