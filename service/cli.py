@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +75,8 @@ def gateway() -> None:
 
     settings = Settings()
     _log(settings)
+    # uvicorn raises the signal again once it has shut down in good order; ignored here, the exit code is 0.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.run(
         create_app(settings),
         host=settings.host,

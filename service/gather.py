@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.mailroom import Box, Mailroom
+from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher
 from workers.wire.messages import SAMPLES, Job, Message, Reply, Sample, Sampling
 
@@ -94,12 +95,7 @@ async def _launch(line: Line, order: Order, wave: range, open_jobs: dict[str, se
     jobs = _jobs(order, wave, line.job_samples)
     left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
     open_jobs |= {job.job_id: set(range(job.first, job.last)) for job in jobs}
-    sending = asyncio.ensure_future(line.dispatcher.submit(jobs, left_ms))
-    try:
-        await asyncio.shield(sending)
-    except asyncio.CancelledError:
-        await asyncio.wait({sending})
-        raise
+    await unbroken(line.dispatcher.submit(jobs, left_ms))
 
 
 def _jobs(order: Order, wave: range, most: int) -> list[Job]:
@@ -132,7 +128,8 @@ async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[s
     while any(open_jobs.values()):
         left = order.deadline - time.monotonic()
         try:
-            reply = await asyncio.wait_for(box.get(), left) if left > 0 else box.get_nowait()
+            async with asyncio.timeout(left):  # wait_for can swallow a cancellation in Python 3.11
+                reply = box.get_nowait() if left <= 0 else await box.get()
         except (TimeoutError, asyncio.QueueEmpty):
             gathered.timed_out = True
             return

@@ -1,6 +1,7 @@
 """An answer's life in this gateway: accepted, solved, recorded; or cancelled."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -75,18 +76,24 @@ class Lifecycle:
         try:
             answer = await solve(plan, self.line, created)
         except asyncio.CancelledError:
-            cancelled = _ended(plan, created, Status.CANCELLED, "cancelled", None)
-            await asyncio.shield(self._record(cancelled))
+            await asyncio.shield(self._record_cancelled(plan, created))
             raise
         except ConclaveError as error:
-            await self._record(_ended(plan, created, Status.FAILED, error.code, problem(error)))
+            await self._record(_ended(plan, created, Status.FAILED, error.code, _counts(plan, error), problem(error)))
             raise
         except (RedisError, OSError) as error:
             lost = QueueUnavailable(f"the queue was lost while the answer was in progress: {type(error).__name__}")
-            await self._record(_ended(plan, created, Status.FAILED, lost.code, problem(lost)))
+            await self._record(_ended(plan, created, Status.FAILED, lost.code, _counts(plan, lost), problem(lost)))
             raise lost from error
         await self._record(answer)
         return answer
+
+    async def _record_cancelled(self, plan: Plan, created: int) -> None:
+        finished = 0
+        with contextlib.suppress(RedisError, OSError):
+            finished = len(await self._ledger.samples(plan.answer_id))
+        counts = SampleCounts(requested=plan.n, finished=finished, cancelled=plan.n - finished)
+        await self._record(_ended(plan, created, Status.CANCELLED, "cancelled", counts))
 
     async def _record(self, answer: Answer) -> None:
         self._metrics.answered(answer)
@@ -108,13 +115,16 @@ class Lifecycle:
 
     async def cancel(self, answer_id: str) -> Answer:
         """Cancels an answer in progress, in whichever gateway it runs; raises Conflict if it is already final."""
-        record = await self._ledger.read(answer_id)
-        if record.status.final:
-            raise Conflict(f"the answer is already {record.status.value}", field="id")
-        if answer_id in self._running:
-            await self._stop(answer_id)
-            return await self.look(answer_id)
-        await self._dispatcher.notify(record.gateway, Notice(answer_id=answer_id, event=CANCEL))
+        try:
+            record = await self._ledger.read(answer_id)
+            if record.status.final:
+                raise Conflict(f"the answer is already {record.status.value}", field="id")
+            if answer_id in self._running:
+                await self._stop(answer_id)
+                return await self.look(answer_id)
+            await self._dispatcher.notify(record.gateway, Notice(answer_id=answer_id, event=CANCEL))
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"the ledger cannot be read: {type(error).__name__}") from error
         return so_far(record, {})
 
     def notice(self, notice: Notice) -> None:
@@ -149,7 +159,15 @@ def problem(error: ConclaveError) -> Problem:
     )
 
 
-def _ended(plan: Plan, created: int, status: Status, reason: str, error: Problem | None) -> Answer:
+def _counts(plan: Plan, error: ConclaveError) -> SampleCounts:
+    """What became of the samples of an answer that failed; those of which nothing is known were cancelled."""
+    finished, failed = (int(str(error.extra.get(what, 0))) for what in ("finished", "failed"))
+    return SampleCounts(requested=plan.n, finished=finished, failed=failed, cancelled=plan.n - finished - failed)
+
+
+def _ended(
+    plan: Plan, created: int, status: Status, reason: str, counts: SampleCounts, error: Problem | None = None
+) -> Answer:
     return Answer(
         id=plan.answer_id,
         created=created,
@@ -158,7 +176,7 @@ def _ended(plan: Plan, created: int, status: Status, reason: str, error: Problem
         reason=reason,
         aggregator=AggregatorReply(name=plan.aggregator.name),
         stop=StopReply(name=plan.stop.name),
-        usage=Usage(samples=SampleCounts(requested=plan.n)),
+        usage=Usage(samples=counts),
         warnings=list(plan.warnings),
         error=error,
     )

@@ -138,6 +138,10 @@ class Metrics:
         self._requested.labels(model).inc(counts.requested)
         self._saved.labels(model, answer.stop.name).inc(counts.cancelled)
         self._samples.labels(model, "cancelled").inc(counts.cancelled)
+        failed = answer.error.failures if answer.error else None  # an answer that failed carries no samples
+        for kind, count in (failed or {}).items():
+            self._samples.labels(model, "failed").inc(count)
+            self._failures.labels(model, kind).inc(count)
         for sample in answer.samples or []:
             self._samples.labels(model, sample.excluded.value if sample.excluded else "ok").inc()
             if sample.failure is not None:

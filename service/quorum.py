@@ -30,14 +30,15 @@ def check_quorum(plan: Plan, gathered: Gathered, reading: Reading) -> None:
     if good >= plan.quorum:
         return
     counts = {kind.value: count for kind, count in sorted(failed.items())}
+    extra = {"failures": counts, "finished": len(gathered.samples) - failed.total(), "failed": failed.total()}
     if gathered.timed_out or failed.get(FailureKind.EXPIRED):
         raise DeadlineExceeded(
             f"{good} of {plan.n} samples were usable after {plan.budget_s:g} s; the quorum is {plan.quorum}",
-            extra={"failures": counts},
+            extra=extra,
         )
     if failed:
         reasons = ", ".join(f"{kind} x {count}" for kind, count in counts.items())
         raise SamplesFailed(
             f"{good} of {plan.n} samples were usable, the quorum is {plan.quorum}: {reasons}",
-            extra={"failures": counts},
+            extra=extra,
         )

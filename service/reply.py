@@ -26,7 +26,7 @@ from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
 from service.reading import Reading
-from workers.wire.messages import Sample
+from workers.wire.messages import FailureKind, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,10 @@ def confidence(verdict: Verdict) -> Confidence:
 def _status(gathered: Gathered, verdict: Verdict) -> tuple[Status, str | None]:
     if verdict.answer is None:
         return Status.ABSTAINED, verdict.reason
-    if gathered.timed_out:
+    failed = failures(gathered)
+    if gathered.timed_out or failed[FailureKind.EXPIRED]:  # the worker's clock may be first by a moment
         return Status.DEGRADED, "deadline"
-    if failures(gathered):
+    if failed:
         return Status.DEGRADED, "samples_failed"
     return Status.ANSWERED, None
 

@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 
 from workers.backends.base import Backend, BackendError
 from workers.metrics import WorkerMetrics
+from workers.wire.connection import unbroken
 from workers.wire.leases import Lease, Leases, LeaseState, Stored
 from workers.wire.messages import Failure, FailureKind, Sample
 
@@ -106,7 +107,7 @@ class JobRun:
 
     async def _flush(self, *, done: bool) -> None:
         samples, self._ready = self._ready, []
-        stored, _ = await self._leases.store(self.lease, samples, done=done)
+        stored, _ = await unbroken(self._leases.store(self.lease, samples, done=done))
         if stored is Stored.FENCED:
             self._metrics.fenced()
             raise LeaseLost("fenced")

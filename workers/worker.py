@@ -74,8 +74,11 @@ class Worker:
             await asyncio.wait({task for _, task in self._runs.values()}, timeout=self._settings.drain_s)
         # What is still running is handed back: unacknowledged, it is reclaimed by another worker.
         remaining = [task for _, task in self._runs.values()]
-        for task in [*remaining, *loops]:
-            task.cancel()
+        ending = {*remaining, *loops}
+        while ending:  # again and again: in Python 3.11 redis-py can swallow a cancellation
+            for task in ending:
+                task.cancel()
+            _, ending = await asyncio.wait(ending, timeout=0.2)
         await asyncio.gather(*remaining, *loops, return_exceptions=True)
         with contextlib.suppress(RedisError, OSError):
             await self._leases.leave()

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,8 +15,11 @@ from service.lifecycle import problem
 from service.metrics import Metrics
 
 
-class TooLarge(Exception):
-    """The body grew beyond the cap while it was read."""
+class TooLarge(HTTPException):
+    """The body is larger than the cap. An HTTPException: FastAPI makes any other, raised while it reads, a 400."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=413, detail="The request body is too large")
 
 
 class Edge:

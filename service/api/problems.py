@@ -59,7 +59,7 @@ def _place(item: dict[str, Any]) -> str:
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "http_error")
     title = str(error.detail)
     headers = dict(error.headers or {})
     return render(Problem(title=title, status=error.status_code, code=code, detail=title), request, headers)

@@ -6,6 +6,10 @@ and the reader re-reads its own pending entries after every error; everything el
 free connection.
 """
 
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff, NoBackoff
@@ -20,6 +24,26 @@ BLOCKING_TIMEOUT_S = 10.0
 
 LOST = (RedisConnectionError, RedisTimeoutError, OSError)  # asyncio's and the socket's time-outs are OSErrors
 """What a lost or silent server raises."""
+
+
+T = TypeVar("T")
+
+
+async def unbroken(command: Awaitable[T]) -> T:
+    """Awaits a command to its end, also when the caller is cancelled meanwhile; only then raises the cancellation.
+
+    redis-py sends by `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that comes as it returns; and of
+    a command that was cut off half-way nobody knows whether it was carried out.
+    """
+    running = asyncio.ensure_future(command)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if not running.done():
+            await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()  # looked at, so that the loop does not report it as lost
+        raise
 
 
 def command_client(url: str, max_connections: int = 64) -> Redis:

@@ -1,0 +1,214 @@
+"""Drawing over a real queue: a cancellation at whatever moment leaves nothing running, and forgeries do not count."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from service.gather import Line, Order, gather_samples
+from service.mailroom import Mailroom
+from workers.metrics import WorkerMetrics
+from workers.run_job import JobRun
+from workers.wire.connection import blocking_client, close, command_client
+from workers.wire.dispatch import Dispatcher, Inbox
+from workers.wire.keys import Keys
+from workers.wire.leases import Leases
+from workers.wire.messages import Job, Message, Reply, Sample, Sampling
+
+PROMPT = (Message(role="user", content="Why?"),)
+GATEWAY = "gate-1"
+
+
+@dataclass
+class Ends:
+    """A gateway's line and a worker's leases on one queue."""
+
+    redis: Redis
+    keys: Keys
+    line: Line
+    leases: Leases
+
+    async def accepted(self) -> str:
+        """The id of an answer that the ledger knows."""
+        answer_id = f"ans_{secrets.token_hex(12)}"
+        await self.redis.hset(self.keys.answer(answer_id), mapping={"gateway": GATEWAY})  # type: ignore[misc]
+        return answer_id
+
+    def order(self, answer_id: str, seconds: float = 5.0, n: int = 2) -> Order:
+        """An order of n samples."""
+        return Order(
+            answer_id=answer_id,
+            batch="samples",
+            model="fake",
+            sampling=Sampling(),
+            n=n,
+            deadline=time.monotonic() + seconds,
+            prompts=lambda indices: [PROMPT] * len(indices),
+        )
+
+    def job(self, answer_id: str) -> Job:
+        """A job of two samples."""
+        return Job(
+            job_id=f"{answer_id}:samples:0",
+            answer_id=answer_id,
+            model="fake",
+            messages=PROMPT,
+            sampling=Sampling(),
+            first=0,
+            last=2,
+        )
+
+    async def forget_jobs(self) -> None:
+        """Deletes all job hashes."""
+        async for name in self.redis.scan_iter(f"{self.keys.prefix}:*:job:*", count=1000):
+            await self.redis.delete(name)
+
+    async def states(self) -> list[bytes | None]:
+        """The states of all job hashes."""
+        names = [name async for name in self.redis.scan_iter(f"{self.keys.prefix}:*:job:*", count=1000)]
+        return [await self.redis.hget(name, "state") for name in names]  # type: ignore[misc]
+
+
+@pytest.fixture
+async def ends(redis_url: str) -> AsyncIterator[Ends]:
+    """Both ends of a queue of its own."""
+    client, blocking = command_client(redis_url), blocking_client(redis_url)
+    keys = Keys(f"gather-{secrets.token_hex(4)}")
+    mailroom = Mailroom(Inbox(blocking, keys, GATEWAY), 1, lambda notice: None)
+    mailroom.start()
+    leases = Leases(client, blocking, keys, model="fake", worker="w1", samples_ttl_ms=60_000)
+    await leases.join(0)
+    yield Ends(client, keys, Line(Dispatcher(client, keys), mailroom, 16), leases)
+    await mailroom.close()
+    names = [name async for name in client.scan_iter(f"{keys.prefix}:*", count=1000)]
+    await client.delete(*names)
+    await close(client)
+    await close(blocking)
+
+
+async def cancelled(task: "asyncio.Task[Any]", steps: int) -> str:
+    """Lets a task run for so many steps of the loop and cancels it once; what became of it."""
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if not task.cancel():
+        return "was done"
+    await asyncio.wait({task}, timeout=0.5)
+    if task.done():
+        return "cancelled" if task.cancelled() else "ended as if it had not been"
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.05)
+    return "went on"
+
+
+async def test_a_cancelled_order_leaves_no_job_queued(ends: Ends) -> None:
+    """Also where the cancellation comes while the jobs are being queued: it is not lost, and neither are the jobs."""
+    outcomes = {}
+    for steps in range(40):
+        answer_id = await ends.accepted()
+        outcomes[steps] = await cancelled(asyncio.create_task(gather_samples(ends.line, ends.order(answer_id))), steps)
+        await asyncio.sleep(0.02)  # what was on its way to the server has arrived
+        if b"queued" in await ends.states():
+            outcomes[steps] += ", its job is queued"
+        await ends.forget_jobs()
+    assert {steps: outcome for steps, outcome in outcomes.items() if outcome != "cancelled"} == {}
+
+
+class OneThenNever:
+    """A backend whose second sample never comes."""
+
+    name, provides, capacity_samples = "fake", frozenset(), 1
+
+    def __init__(self) -> None:
+        self.running = False
+
+    async def sample(self, job: Job, indices: tuple[int, ...]) -> AsyncGenerator[Sample, None]:
+        """One sample, then nothing."""
+        self.running = True
+        try:
+            yield Sample(index=indices[0], text="42")
+            await asyncio.Event().wait()
+        finally:
+            self.running = False
+
+
+async def test_a_cancelled_run_stops_its_backend(ends: Ends) -> None:
+    """Also where the cancellation comes while a sample is being stored: the backend is closed at once."""
+    outcomes = {}
+    for steps in range(1, 40):
+        answer_id, backend = await ends.accepted(), OneThenNever()
+        await ends.line.dispatcher.submit([ends.job(answer_id)], 30_000)
+        (entry,) = await ends.leases.take(0, 1)
+        lease = await ends.leases.lease(entry)
+        assert lease is not None
+        run = JobRun(lease, backend, ends.leases, WorkerMetrics("fake", "fake"), flush_s=0.0)  # type: ignore[arg-type]
+        outcomes[steps] = await cancelled(asyncio.create_task(run.run()), steps)
+        if backend.running:
+            outcomes[steps] += ", its backend runs"
+    assert {steps: outcome for steps, outcome in outcomes.items() if outcome != "cancelled"} == {}
+
+
+async def test_an_order_takes_only_what_it_asked_for(ends: Ends) -> None:
+    """Indices beyond the order, indices twice and other jobs' ids, however well formed, do not count."""
+    answer_id = await ends.accepted()
+    order = ends.order(answer_id)
+    gathering = asyncio.create_task(gather_samples(ends.line, order))
+    inbox = ends.keys.inbox(0, GATEWAY)
+
+    def reply(
+        job_id: str, *samples: tuple[int, str], answer: str = answer_id, batch: str = "samples"
+    ) -> dict[str, str]:
+        drawn = tuple(Sample(index=i, text=text) for i, text in samples)
+        made = Reply(job_id=job_id, answer_id=answer, batch=batch, worker="w9", samples=drawn)
+        return {"reply": made.model_dump_json()}
+
+    mine = f"{answer_id}:samples:0"
+    await asyncio.sleep(0.05)
+    for forged in (
+        reply(mine, (2, "beyond"), (99, "beyond")),
+        reply("another job", (0, "forged")),
+        reply(mine, (0, "forged"), answer="ans_other"),
+        reply(mine, (0, "forged"), batch="call1"),
+        reply(mine, (0, "first"), (0, "twice")),
+        reply(mine, (0, "thrice"), (1, "second")),
+    ):
+        await ends.redis.xadd(inbox, forged)  # type: ignore[arg-type]
+    gathered = await gathering
+    assert {i: s.text for i, s in gathered.samples.items()} == {0: "first", 1: "second"}
+    assert not gathered.timed_out
+
+
+async def test_an_order_ends_at_its_deadline_and_cancels_the_rest(ends: Ends) -> None:
+    """No worker, no sample: it ends in time, says so, and leaves no job queued."""
+    answer_id = await ends.accepted()
+    started = time.monotonic()
+    gathered = await gather_samples(ends.line, ends.order(answer_id, seconds=0.2))
+    assert gathered.timed_out
+    assert 0.2 <= time.monotonic() - started < 0.5
+    assert await ends.states() == [b"cancelled"]
+
+
+async def test_a_sample_that_came_in_time_is_kept_when_the_order_is_stopped(ends: Ends) -> None:
+    """The predicate is asked after each arrival, and what it returns is how many samples count."""
+    answer_id = await ends.accepted()
+    order = ends.order(answer_id, n=3)
+    seen: list[int] = []
+
+    def stops(samples, to_come: int) -> int | None:
+        seen.append(to_come)
+        return 1 if to_come == 2 else None
+
+    stopping = Order(**{name: getattr(order, name) for name in order.__slots__} | {"stops": stops})
+    gathering = asyncio.create_task(gather_samples(ends.line, stopping))
+    (entry,) = await ends.leases.take(0, 1)
+    lease = await ends.leases.lease(entry)
+    assert lease is not None
+    await ends.leases.store(lease, [Sample(index=1, text="42")], done=False)
+    gathered = await gathering
+    assert (gathered.stopped, gathered.kept, sorted(gathered.samples), seen) == (True, 1, [1], [2])
+    assert await ends.states() == [b"cancelled"]

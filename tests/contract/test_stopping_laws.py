@@ -1,0 +1,162 @@
+"""Laws of the stopping rules, through the reader that asks them."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.answer_types import ANSWER_TYPES
+from service.answer_types.written import normal_form
+from service.candidates import Task
+from service.confidence.signals import posterior_lead
+from service.contract import Choice
+from service.plan import build
+from service.reading import Reader
+from service.stopping import STOPPING_RULES
+from service.stopping.base import Tally
+
+TEXTS = [
+    "The answer is 41.",
+    "The answer is 42.",
+    "\\boxed{42.0}",
+    "The answer is 1/2.",
+    "\\boxed{\\frac{1}{2}}",
+    "\\boxed{x^2+1}",
+    "The answer is Paris.",
+    "Answer: paris",
+    "True",
+    "The answer is False.",
+    "It is $1,000.",
+    "1000 apples",
+    "no idea at all",
+    "",
+    None,
+    ("The answer might be", "length"),
+]
+TASKS = [Task("What is it?"), Task("Is it True or False?"), Task("Which?", ("41", "42", "1/2"))]
+TYPES = ["auto", "number", "text", "choice"]
+
+draws = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3).flatmap(
+    lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=14)
+)
+close_races = st.lists(st.sampled_from(TEXTS[:4]), min_size=1, max_size=14)
+
+
+def reader_of(rule, n, task=TASKS[0], answer_type="number") -> Reader:
+    """A reader with a rule by its name."""
+    chosen = build(ANSWER_TYPES, answer_type, "answer_type")
+    return Reader(task, chosen, build(STOPPING_RULES, rule, "stop"), n)
+
+
+def drawn(sample_of, texts):
+    """The samples by index."""
+    return {i: sample_of(i, *(t if isinstance(t, tuple) else (t,))) for i, t in enumerate(texts)}
+
+
+def arrive(reader, samples, order):
+    """Feeds samples in an order of arrival; what had come when the rule stopped, and how many count."""
+    come = {}
+    for index in order:
+        come[index] = samples[index]
+        kept = reader.stops(come, len(samples) - len(come))
+        if kept is not None:
+            return come, kept
+    return come, None
+
+
+def winner(reader, come, kept=None):
+    """The answer that wins, in the form that decides equality of texts."""
+    reading = reader.read(come, kept)
+    return normal_form(reading.classes[0].answer) if reading.classes else None
+
+
+@given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
+@settings(max_examples=400)
+def test_lead_never_changes_the_verdict(texts, task, kind, data, sample_of) -> None:
+    """Whatever comes in whatever order, stopping at the lead gives the answer that drawing all would have given."""
+    samples = drawn(sample_of, texts)
+    order = data.draw(st.permutations(range(len(texts))))
+    lead = reader_of("lead", len(texts), task, kind)
+    come, kept = arrive(lead, samples, order)
+    everything = reader_of("none", len(texts), task, kind)
+    assert winner(lead, come, kept) == winner(everything, samples) or kept is None
+
+
+@given(n=st.integers(2, 20))
+def test_lead_stops_as_soon_as_the_rest_cannot_catch_up(n, sample_of) -> None:
+    """Of n equal answers a bare majority is drawn: v1 > to come."""
+    come, kept = arrive(reader_of("lead", n), drawn(sample_of, ["The answer is 42."] * n), range(n))
+    assert len(come) == (n // 2 + 1 if n > 2 else n)
+    assert (kept is not None) == (len(come) < n)
+
+
+def test_lead_waits_where_a_tie_would_decide_otherwise(sample_of) -> None:
+    """At v1 - v2 = to come the runner-up can draw level and win by its smaller index."""
+    assert not STOPPING_RULES.make("lead", STOPPING_RULES["lead"].Options()).stops(Tally((2, 1), 1))
+    assert STOPPING_RULES.make("lead", STOPPING_RULES["lead"].Options()).stops(Tally((3, 1), 1))
+
+
+@given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
+@settings(max_examples=300)
+def test_beta_decides_the_same_in_any_order_of_arrival(texts, task, kind, data, sample_of) -> None:
+    """Which samples count, and so the answer, depends on the samples and not on which came first."""
+    samples = drawn(sample_of, texts)
+    order = data.draw(st.permutations(range(len(texts))))
+    first, second = (reader_of("beta", len(texts), task, kind) for _ in range(2))
+    come, kept = arrive(first, samples, range(len(texts)))
+    come_otherwise, kept_otherwise = arrive(second, samples, order)
+    assert kept == kept_otherwise
+    assert first.read(come, kept).classes == second.read(come_otherwise, kept_otherwise).classes
+
+
+def test_beta_stops_at_four_equal_answers(sample_of) -> None:
+    """Four of four reach .969, three of three only .9375."""
+    come, kept = arrive(reader_of("beta", 16), drawn(sample_of, ["The answer is 42."] * 16), range(16))
+    assert (len(come), kept) == (4, 4)
+    assert posterior_lead(4, 0) == pytest.approx(0.96875)
+    assert posterior_lead(3, 0) == pytest.approx(0.9375)
+
+
+@given(texts=st.lists(st.sampled_from(TEXTS[:4]), min_size=1, max_size=20), threshold=st.floats(0.51, 0.99))
+def test_beta_stops_exactly_at_its_threshold(texts, threshold, sample_of) -> None:
+    """At the first prefix whose posterior reaches the threshold, and at no later one."""
+    samples = drawn(sample_of, texts)
+    reader = reader_of(with_threshold("beta", threshold), len(texts))
+    come, kept = arrive(reader, samples, range(len(texts)))
+    plain = reader_of("none", len(texts))
+
+    def posterior(length: int) -> float:
+        counts = [len(c.members) for c in plain.read({i: samples[i] for i in range(length)}).classes]
+        return posterior_lead(*([*counts, 0, 0])[:2])
+
+    reached = [length for length in range(1, len(texts) + 1) if posterior(length) >= threshold]
+    assert kept == (reached[0] if reached else None)
+    assert len(come) == (kept or len(texts))
+
+
+def test_samples_after_the_stop_are_kept_out_of_the_vote(sample_of) -> None:
+    """What arrived beyond the counted prefix is shown with its answer and votes no more."""
+    samples = drawn(sample_of, ["The answer is 42."] * 4 + ["The answer is 41."] * 4)
+    reader = reader_of("beta", 8)
+    come, kept = arrive(reader, samples, [7, 6, 5, 4, 0, 1, 2, 3])
+    reading = reader.read(come, kept)
+    assert kept == 4
+    assert reading.voters == 4
+    assert [c.excluded for c in reading.candidates[4:]] == ["after_stop"] * 4
+    assert reading.candidates[7].extraction is not None
+
+
+@given(counts=st.lists(st.integers(1, 30), max_size=6), to_come=st.integers(0, 30))
+def test_no_rule_stops_without_a_vote_and_none_never_stops(counts, to_come) -> None:
+    """An empty tally ends nothing; the rule `none` ends nothing at all."""
+    tally = Tally(tuple(sorted(counts, reverse=True)), to_come)
+    for name in STOPPING_RULES:
+        rule = build(STOPPING_RULES, name, "stop")
+        assert not rule.stops(Tally((), to_come))
+        if name == "none":
+            assert not rule.stops(tally)
+
+
+def with_threshold(name: str, threshold: float) -> Choice:
+    """A rule with its threshold, as a request names it."""
+
+    return Choice.model_validate({"name": name, "threshold": threshold})

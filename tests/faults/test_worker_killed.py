@@ -1,0 +1,224 @@
+"""Faults: real kills and stops of real workers and of a real Redis server."""
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.embedded_redis import EmbeddedRedis
+from service.stack import free_port
+from tests.conftest import Bench, wait_until
+
+RIGHT = "The answer is 42."
+
+
+def indices(answer: dict) -> list[int]:
+    """The indices of the samples in a reply, as they stand in it."""
+    return [sample["index"] for sample in answer["samples"]]
+
+
+def stored(bench: Bench, answer_id: str) -> dict[bytes, bytes]:
+    """The samples that the ledger holds."""
+    return bench.redis.hgetall(f"{bench.prefix}:{{0}}:samples:{answer_id}")
+
+
+def nothing_is_left(bench: Bench, model: str = "fake") -> bool:
+    """No entry in the stream, none pending, no job hash."""
+    stream = f"{bench.prefix}:{{0}}:jobs:{model}"
+    pending = bench.redis.xpending(stream, "workers")["pending"]
+    return (bench.redis.xlen(stream), pending, bench.keys("{0}:job:*")) == (0, 0, [])
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["before_the_first_sample", "in_the_middle"])
+def test_a_killed_worker_loses_no_sample(bench: Bench, fresh: bool) -> None:
+    """kill -9 in the middle of an answer, another worker there: the answer comes, each index once, none drawn again."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], n="ignored", delay_ms=150)
+    for _ in range(2):
+        bench.worker(f"fake=openai:{upstream.url}", openai_max_concurrency="2")
+    answer_id = gateway.ask(n=8, stop="none", background=True).json()["id"]
+    owner = bench.owner_of(answer_id)
+    if fresh:
+        wait_until(lambda: upstream.stats.running >= 1, "the upstream is asked")
+    else:
+        wait_until(lambda: len(stored(bench, answer_id)) >= 3, "three samples are stored")
+    owner.kill()
+    kept = stored(bench, answer_id)
+    started = time.monotonic()
+    answer = gateway.final(answer_id)
+    assert (answer["status"], answer["answer"]) == ("answered", "42")
+    assert indices(answer) == list(range(8))
+    assert answer["candidates"][0]["samples"] == list(range(8))
+    assert answer["usage"]["samples"]["finished"] == 8
+    assert {field: body for field, body in stored(bench, answer_id).items() if field in kept} == kept
+    # What was running, or finished and not yet sent, when the worker died is drawn again; what was stored is not.
+    assert upstream.stats.choices <= 8 + 4
+    assert upstream.stats.disconnected >= 1
+    assert time.monotonic() - started < 0.8 + 0.2 + 8 * 0.15 + 4
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
+
+
+def test_killed_while_many_answers_run(bench: Bench) -> None:
+    """Twelve answers at once, one of three workers killed: all come, each with each index once."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], delay_ms=250)
+    workers = [bench.worker(f"fake=openai:{upstream.url}") for _ in range(3)]
+    with ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(gateway.answer, n=4, stop="none", question=f"Question {i}?") for i in range(12)]
+        wait_until(lambda: upstream.stats.running >= 6, "the upstream is asked")
+        workers[0].kill()
+        answers = [each.result(25) for each in asked]
+    assert all(indices(answer) == [0, 1, 2, 3] and answer["status"] == "answered" for answer in answers)
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
+
+
+def test_all_workers_killed_and_one_started_later(bench: Bench) -> None:
+    """Jobs wait in the queue, and in the dead worker's hands, until a worker comes."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], hang=True)
+    only = bench.worker(f"fake=openai:{upstream.url}")
+    answer_id = gateway.ask(n=4, background=True).json()["id"]
+    wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
+    only.kill()
+    waiting = gateway.ask(n=4, background=True).json()["id"]
+    bench.say(upstream, texts=[RIGHT])
+    bench.worker(f"fake=openai:{upstream.url}")
+    for each in (answer_id, waiting):
+        assert gateway.final(each)["answer"] == "42"
+
+
+def test_draining_loses_nothing(bench: Bench) -> None:
+    """SIGTERM: running jobs are finished, none is taken any more, the exit code is 0, the worker leaves the pool."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], delay_ms=600)
+    first = bench.worker(f"fake=openai:{upstream.url}")
+    running = [gateway.ask(n=4, background=True).json()["id"] for _ in range(4)]
+    wait_until(lambda: upstream.stats.running == 4, "four calls run")
+    first.process.terminate()
+    wait_until(lambda: b'"draining":true' in b"".join(bench.redis.mget(bench_cards(bench)) or [b""]), "it drains", 3.0)
+    queued = gateway.ask(n=4, background=True).json()["id"]
+    assert first.process.wait(10) == 0
+    assert all(gateway.final(each)["answer"] == "42" for each in running)
+    assert upstream.stats.started == 4
+    assert bench_cards(bench) == []
+    assert bench.redis.xinfo_consumers(f"{bench.prefix}:{{0}}:jobs:fake", "workers") == []
+    assert gateway.read(queued)["status"] == "in_progress"
+    bench.worker(f"fake=openai:{upstream.url}")
+    assert gateway.final(queued)["answer"] == "42"
+    assert upstream.stats.started == 5
+
+
+def bench_cards(bench: Bench) -> list[str]:
+    """The keys of the cards that are out."""
+    return [f"{bench.prefix}:{key}" for key in bench.keys("{pool}:card:*")]
+
+
+def test_a_drain_that_takes_too_long_hands_its_jobs_back(bench: Bench) -> None:
+    """After the drain's time the worker ends with code 0 and another draws what it left."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], hang=True)
+    first = bench.worker(f"fake=openai:{upstream.url}", drain_s="0.3")
+    answer_id = gateway.ask(n=4, background=True).json()["id"]
+    wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
+    first.process.terminate()
+    assert first.process.wait(10) == 0
+    bench.say(upstream, texts=[RIGHT])
+    bench.worker(f"fake=openai:{upstream.url}")
+    assert gateway.final(answer_id)["answer"] == "42"
+
+
+def test_an_idle_worker_ends_at_once(bench: Bench) -> None:
+    """SIGTERM and SIGINT without work: exit code 0 within three seconds, at whatever moment."""
+    upstream = bench.upstream()
+    workers = [bench.worker(f"fake=openai:{upstream.url}") for _ in range(3)]
+    for worker, number in zip(workers, (signal.SIGTERM, signal.SIGINT, signal.SIGTERM), strict=True):
+        worker.send(number)
+    assert [worker.process.wait(3) for worker in workers] == [0, 0, 0]
+
+
+def test_results_of_a_worker_that_was_stopped_are_refused(bench: Bench) -> None:
+    """SIGSTOP, another worker takes over, SIGCONT: the late results change nothing and are counted as fenced."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=["The answer is 41.", RIGHT], delay_ms=300)
+    ports = {}
+    for _ in range(2):
+        port = free_port("127.0.0.1")
+        started = bench.worker(
+            f"fake=openai:{upstream.url}", heartbeat_ms="60000", worker_metrics_port=str(port)
+        )  # with a heartbeat, the woken worker would see the lost lease before it tries to store
+        ports[started.pid] = port
+    answer_id = gateway.ask(n=1, stop="none", background=True).json()["id"]
+    owner = bench.owner_of(answer_id)
+    wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
+    owner.send(signal.SIGSTOP)
+    answer = gateway.final(answer_id)
+    kept = stored(bench, answer_id)
+    assert (answer["status"], answer["answer"], indices(answer)) == ("answered", "42", [0])
+    owner.send(signal.SIGCONT)
+
+    def fenced() -> float:
+        text = httpx.get(f"http://127.0.0.1:{ports[owner.pid]}/metrics", trust_env=False).text
+        found = [s for family in text_string_to_metric_families(text) for s in family.samples]
+        return sum(s.value for s in found if s.name == "conclave_worker_fenced_results_total")
+
+    wait_until(lambda: fenced() == 1, "the late result is refused")
+    assert stored(bench, answer_id) == kept
+    assert gateway.read(answer_id) == answer
+    assert owner.running
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
+
+
+def test_a_stopped_workers_long_job_is_not_drawn_twice_by_a_living_one(bench: Bench) -> None:
+    """A job that takes three leases' time stays with its worker as long as that renews it."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], delay_ms=2_400)
+    for _ in range(2):
+        bench.worker(f"fake=openai:{upstream.url}")
+    assert gateway.answer(n=4)["answer"] == "42"
+    assert upstream.stats.started == 1
+
+
+def test_redis_killed_and_restarted(bench_of_own_redis: Bench, own_redis: EmbeddedRedis) -> None:
+    """kill -9 of Redis with an answer in progress: after its restart the answer comes, and so do new ones."""
+    bench, server = bench_of_own_redis, own_redis.process
+    assert server is not None
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], delay_ms=700)
+    worker = bench.worker(f"fake=openai:{upstream.url}")
+    before = gateway.answer(n=2)["id"]
+    answer_id = gateway.ask(n=4, background=True).json()["id"]
+    wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
+    server.kill()
+    server.wait()
+    time.sleep(1.0)  # the worker's result finds no server
+    own_redis.start()
+    wait_until(lambda: gateway.http.get("/readyz").status_code == 200, "ready again", 10.0)
+    answer = gateway.final(answer_id, 15.0)
+    assert (answer["status"], answer["answer"], indices(answer)) == ("answered", "42", [0, 1, 2, 3])
+    assert gateway.read(before)["answer"] == "42"
+    assert gateway.answer(n=2)["answer"] == "42"
+    assert gateway.running
+    assert worker.running
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
+
+
+def test_a_flushed_redis_heals(bench_of_own_redis: Bench) -> None:
+    """FLUSHALL takes groups, cards and leases away: within seconds new answers come, without any restart."""
+    bench = bench_of_own_redis
+    gateway = bench.gateway()
+    worker = bench.worker(f"fake=openai:{bench.upstream(texts=[RIGHT]).url}")
+    assert gateway.answer(n=2)["answer"] == "42"
+    for _ in range(2):
+        bench.redis.flushall()
+
+        def served() -> bool:
+            response = gateway.ask(n=2, budget={"seconds": 5})
+            assert response.status_code in (200, 404, 503, 504), response.text
+            return response.status_code == 200
+
+        wait_until(served, "answers again", 8.0)
+    assert gateway.running
+    assert worker.running

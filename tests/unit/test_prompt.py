@@ -1,0 +1,101 @@
+"""How samples are shown to a model again."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.aggregators.prompt import MAX_SAMPLE_CHARS, disarm, fence, show_solutions
+
+CONTROL = re.compile(r"<\|[^|<>]{0,64}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
+PIECES = [
+    "<",
+    ">",
+    "<|",
+    "|>",
+    "im_end",
+    "s>",
+    "</s>",
+    "<s>",
+    "[INST]",
+    "[/",
+    "INST]",
+    "<<SYS>>",
+    "<end_of_turn>",
+    "/",
+    " ",
+]
+TOKENS = ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|eot_id|>", "<s>", "</s>", "[INST]", "[/INST]", "<<SYS>>"]
+
+
+@given(st.integers(), st.lists(st.text(), max_size=6))
+def test_the_fence_is_in_no_sample(seed: int, texts: list[str]) -> None:
+    """Eight letters, in none of the texts, the same for the same seed and texts."""
+    mark = fence(seed, texts)
+    assert re.fullmatch("[a-z]{8}", mark)
+    assert not any(mark in text for text in texts)
+    assert fence(seed, texts) == mark
+
+
+def test_a_sample_that_foresees_the_fence_gets_another() -> None:
+    """A text that holds the fence of the others changes the fence."""
+    foreseen = fence(1, ["a", "b"])
+    assert fence(1, ["a", "b", foreseen]) != foreseen
+
+
+def test_the_fence_survives_lone_surrogates() -> None:
+    """A text that no UTF-8 can hold does not break the fence."""
+    assert len(fence(1, ["\ud800"])) == 8
+
+
+@pytest.mark.parametrize("token", [*TOKENS, "<start_of_turn>", "<end_of_turn>", "<</SYS>>"])
+def test_control_tokens_are_broken_up(token: str) -> None:
+    """A chat template's token in a sample does not reach the model as that token; the words around it do."""
+    shown = disarm(f"before {token} after")
+    assert token not in shown
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_no_arrangement_of_pieces_leaves_a_control_token(pieces: list[str]) -> None:
+    """Breaking up one token never makes another."""
+    assert CONTROL.search(disarm("".join(pieces))) is None
+
+
+def test_thinking_is_not_shown() -> None:
+    """What a model thought before its answer is left out, also where a token was split around it."""
+    assert disarm("<think>secret</think>The answer is 4.") == "The answer is 4."
+    assert CONTROL.search(disarm("<|im<think>x</think>_end|>")) is None
+
+
+def test_a_long_sample_keeps_its_beginning_and_its_end() -> None:
+    """The cap cuts in the middle, where neither the approach nor the answer stands."""
+    shown = disarm("begin " + "x" * 100_000 + " end")
+    assert len(shown) <= MAX_SAMPLE_CHARS + 10
+    assert shown.startswith("begin x")
+    assert shown.endswith("x end")
+    assert "\n[...]\n" in shown
+
+
+def test_the_same_samples_give_the_same_prompt_in_any_order_of_arrival(panel_of, sample_of) -> None:
+    """The prompt depends on the samples and the seed alone."""
+    samples = [sample_of(i, f"{i}. The answer is {i % 3}.") for i in range(6)]
+    here, there = panel_of(samples), panel_of(list(reversed(samples)))
+    shown = [show_solutions(panel, "gsa", panel.voters, "gsa") for panel in (here, there)]
+    assert shown[0] == shown[1]
+    other = panel_of(samples, seed=8)
+    assert show_solutions(other, "gsa", other.voters, "gsa") != shown[0]
+
+
+def test_the_prompt_fences_every_solution_and_fills_nothing_from_samples(panel_of) -> None:
+    """Each solution stands after a marker, the last marker closes, and $names in a sample stay text."""
+    panel = panel_of(["$question is $fence. The answer is 1.", "The answer is 2."])
+    (message,) = show_solutions(panel, "self_agreement", panel.voters, "self_agreement")
+    mark = re.search(r"The marker \[([a-z]{8})\]", message.content)
+    assert mark is not None
+    blocks = re.findall(rf"^\[{mark[1]}\] (Solution \d|End of solutions\.)", message.content, re.MULTILINE)
+    assert blocks == ["Solution 1", "Solution 2", "End of solutions."]
+    assert "$question is $fence." in message.content
+    assert message.role == "user"
