@@ -79,7 +79,7 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
     keys = Keys(settings.queue_prefix, settings.queue_shards)
     gateway = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     client = command_client(url, max_connections=128)
-    blocking = blocking_client(url)
+    blocking = blocking_client(url, settings.queue_shards)
     try:
         dispatcher = Dispatcher(client, keys)
         pools = Catalog(dispatcher)

@@ -13,6 +13,7 @@ class Exclusion(StrEnum):
     FAILED = "failed"
     EMPTY = "empty"
     TRUNCATED = "truncated"
+    FILTERED = "filtered"
     UNCLOSED_THINKING = "unclosed_thinking"
     NO_ANSWER = "no_answer"
     AFTER_STOP = "after_stop"

@@ -32,6 +32,8 @@ def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candi
     """
     if sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED:
         return Candidate(sample, None, Exclusion.FAILED)
+    if sample.finish_reason is FinishReason.FILTERED:
+        return Candidate(sample, None, Exclusion.FILTERED)
     if not sample.text.strip():
         return Candidate(sample, None, Exclusion.EMPTY)
     visible, unclosed = strip_thinking(sample.text)

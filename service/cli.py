@@ -55,20 +55,19 @@ def up(
     settings = Settings()
     _log(settings)
     models = model or ["abacus=abacus"]
-    with Stack(settings, models, settings.port if port is None else port).running() as stack:
-        try:
+    try:
+        with Stack(settings, models, settings.port if port is None else port).running() as stack:
             stack.wait_ready()
-        except RuntimeError as error:
-            err.print(f"conclave up: {error}", style="red")
-            raise typer.Exit(1) from None
-        out.print(f"Conclave is up at {stack.url} (documentation at {stack.url}/docs). Ctrl-C ends it.")
-        stack.wait()
-        if stack.failed:
-            err.print(f"conclave up: {stack.failed}", style="red")
-            raise typer.Exit(1)
+            out.print(f"Conclave is up at {stack.url} (documentation at {stack.url}/docs). Ctrl-C ends it.")
+            stack.wait()
+            if stack.failed:
+                raise RuntimeError(stack.failed)
+    except RuntimeError as error:
+        err.print(f"conclave up: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
 
 
-@app.command()
+@app.command(epilog="\n\n".join(f"{name} ({default}): {meaning}" for name, default, meaning in describe()))
 def gateway() -> None:
     """Runs one gateway process (CONCLAVE_HOST, CONCLAVE_PORT, CONCLAVE_REDIS_URL)."""
     from service.app import create_app
@@ -156,10 +155,10 @@ def _watched(url: str, body: dict[str, object]) -> dict[str, object]:
         with Live(console=err, transient=True, refresh_per_second=8) as live:
             return ask_and_watch(url, body, lambda reply: live.update(tally(reply)))
     except httpx.HTTPError as error:
-        err.print(f"conclave: no gateway at {url}: {error}", style="red")
+        err.print(f"conclave: no gateway at {url}: {error}", style="red", markup=False)
         raise typer.Exit(3) from None
     except Refused as error:
-        err.print(f"conclave: {error}", style="red")
+        err.print(f"conclave: {error}", style="red", markup=False)
         raise typer.Exit(1) from None
 
 
@@ -178,7 +177,7 @@ def classify(
             try:
                 found = classify_line(line, answer_type)
             except (ValueError, ConclaveError) as error:
-                err.print(f"conclave classify: line {number}: {error}", style="red")
+                err.print(f"conclave classify: line {number}: {error}", style="red", markup=False)
                 raise typer.Exit(1) from None
             sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
 

@@ -50,7 +50,7 @@ def _headline(reply: dict[str, Any]) -> Text:
     how = aggregator["name"]
     if aggregator.get("fallback_from"):
         how = f"{aggregator['fallback_from']}, fell back to the vote: {aggregator['fallback_reason']}"
-    answer = reply["answer"] if reply["answer"] is not None else f"none ({reply['reason']})"
+    answer = _short(reply["answer"], 400) if reply["answer"] is not None else f"none ({reply['reason']})"
     style = "green" if reply["status"] == "answered" else "yellow"
     return Text.assemble(
         ("answer ", "bold"), (answer, f"bold {style}"), f"   {reply['status']}   {how}   {reply['answer_type']}"
@@ -75,5 +75,5 @@ def _evidence(reply: dict[str, Any]) -> Text:
 
 
 def _short(text: str, most: int = 60) -> str:
-    flat = " ".join(text.split())
+    flat = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
     return flat if len(flat) <= most else flat[: most - 1] + "…"

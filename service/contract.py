@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.candidates import Exclusion
-from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics
+from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics, Text, encodable
 
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
@@ -30,6 +30,9 @@ class Choice(BaseModel):
         return dict(self.model_extra or {})
 
 
+Line = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(encodable)]
+StopText = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(encodable)]
+
 Named = Annotated[str, StringConstraints(min_length=1, max_length=100)] | Choice
 
 
@@ -38,10 +41,10 @@ class SamplingRequest(Strict):
 
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: int | None = Field(default=None, ge=1, lt=2**31)
     min_p: float | None = Field(default=None, ge=0.0, le=1.0)
-    max_tokens: int = Field(default=256, ge=1)
-    stop: tuple[str, ...] | None = Field(default=None, max_length=16)
+    max_tokens: int = Field(default=256, ge=1, lt=2**31)
+    stop: tuple[StopText, ...] | None = Field(default=None, max_length=16)
     seed: int | None = Field(default=None, ge=0, lt=2**62)
 
 
@@ -49,26 +52,26 @@ class Budget(Strict):
     """The most one request may spend."""
 
     seconds: float = Field(default=60.0, gt=0)
-    tokens: int | None = Field(default=None, ge=1, description="completion tokens over all samples")
+    tokens: int | None = Field(default=None, ge=1, lt=2**53, description="completion tokens over all samples")
 
 
 class AnswerRequest(Strict):
     """A question, and how to answer it."""
 
     model: ModelName
-    question: str | None = Field(default=None, min_length=1)
+    question: Text | None = Field(default=None, min_length=1)
     messages: tuple[Message, ...] | None = Field(default=None, min_length=1)
-    question_id: str | None = Field(default=None, max_length=200, description="names a recorded question (replay)")
-    n: int = Field(default=8, ge=1)
+    question_id: Line | None = Field(default=None, max_length=200, description="names a recorded question (replay)")
+    n: int = Field(default=8, ge=1, lt=2**31)
     aggregator: Named = "auto"
     answer_type: Named = "auto"
-    choices: tuple[str, ...] | None = Field(default=None, min_length=2, max_length=64)
+    choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
     sampler: Named = "iid"
     stop: Named | None = Field(default=None, description="lead for counting votes, none otherwise, if left out")
     members: None = Field(default=None, description="mixed ensembles: not served by this version")
     sampling: SamplingRequest = SamplingRequest()
     budget: Budget = Budget()
-    quorum: int = Field(default=1, ge=1)
+    quorum: int = Field(default=1, ge=1, lt=2**31)
     min_confidence: None = Field(default=None, description="needs a fitted calibrator: not served by this version")
     background: bool = False
     stream: Literal[False] = False
@@ -80,8 +83,14 @@ class AnswerRequest(Strict):
             raise ValueError("give either question or messages, and not both")
         if self.messages is not None and self.messages[-1].role != "user":
             raise ValueError("messages must end with a user's turn")
+        if not self.asked.strip():
+            raise ValueError("the question is blank")
         if self.quorum > self.n:
             raise ValueError("quorum must not exceed n")
+        if self.choices is not None and len({choice.strip().casefold() for choice in self.choices}) < len(self.choices):
+            raise ValueError("choices must differ from each other by more than case and white space")
+        if self.choices is not None and not all(choice.strip() for choice in self.choices):
+            raise ValueError("choices must not be blank")
         return self
 
     @property

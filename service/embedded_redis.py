@@ -4,6 +4,7 @@ Private unix socket, append-only file; it ends with its parent.
 """
 
 import ctypes
+import fcntl
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import redis
 
@@ -51,6 +52,7 @@ class EmbeddedRedis:
         self._private = Path(tempfile.mkdtemp(prefix="conclave-"))
         self.socket = self._private / "redis.sock"
         self.process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
 
     @property
     def url(self) -> str:
@@ -59,7 +61,7 @@ class EmbeddedRedis:
 
     def start(self) -> Self:
         """Starts the server and waits until it answers."""
-        self._data.mkdir(parents=True, exist_ok=True)
+        self._claim()
         options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -82,6 +84,18 @@ class EmbeddedRedis:
             )
         self._wait()
         return self
+
+    def _claim(self) -> None:
+        """Takes the folder for this process alone: two servers on one append-only file would ruin it."""
+        if self._lock is not None:  # started again after the server was lost
+            return
+        self._data.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._data / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.stop()
+            raise RuntimeError(f"{self._data} is in use by another conclave: set CONCLAVE_STATE_DIR") from None
 
     def _wait(self) -> None:
         assert self.process is not None
@@ -108,6 +122,9 @@ class EmbeddedRedis:
                 self.process.kill()
                 self.process.wait()
         shutil.rmtree(self._private, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def __enter__(self) -> Self:
         return self.start()

@@ -11,7 +11,7 @@ from service.classing import Classifier
 from service.contract import Answer
 from service.gather import Gathered, Line, Order, gather_samples
 from service.plan import Plan
-from service.quorum import check_quorum
+from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
 from workers.wire.messages import SAMPLES
@@ -32,16 +32,21 @@ class Chosen:
 async def solve(plan: Plan, line: Line, created: int) -> Answer:
     """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
     started = time.monotonic()
-    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n)
+    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum)
     gathered = await _draw(plan, line, reader, started)
     reading = reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
     decided = time.monotonic()
-    chosen = await choose(plan, reading, ask)
+    chosen = await choose(plan, reading, ask) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
     return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
+
+
+def _below_quorum(plan: Plan) -> Chosen:
+    """Samples came, but too few hold an answer: none is given."""
+    return Chosen(Verdict(answer=None, text=None, ranking=(), reason="below_quorum"), plan.aggregator)
 
 
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:

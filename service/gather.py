@@ -5,14 +5,19 @@ Knows no aggregator; early stop is a predicate that it is handed.
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
 
 from service.mailroom import Box, Mailroom
 from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher
 from workers.wire.messages import SAMPLES, Job, Message, Reply, Sample, Sampling
+
+log = logging.getLogger(__name__)
 
 Prompts = Sequence[tuple[Message, ...]]
 
@@ -77,8 +82,16 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
             gathered.total_s = time.monotonic() - started
             unfinished = [job_id for job_id, indices in open_jobs.items() if indices]
             if unfinished:
-                await asyncio.shield(line.dispatcher.cancel(order.answer_id, unfinished))
+                await _cancel(line, order.answer_id, unfinished)
     return gathered
+
+
+async def _cancel(line: Line, answer_id: str, job_ids: list[str]) -> None:
+    """Cancels jobs as well as it can: their deadline frees the workers too, and what was drawn is not thrown away."""
+    try:
+        await unbroken(line.dispatcher.cancel(answer_id, job_ids))
+    except (RedisError, OSError) as error:
+        log.warning("answer %s: its jobs could not be cancelled: %s", answer_id, type(error).__name__)
 
 
 def _waves(order: Order) -> list[range]:

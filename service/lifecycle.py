@@ -16,6 +16,7 @@ from service.contract import (
     SampleCounts,
     Status,
     StopReply,
+    Timing,
     Usage,
 )
 from service.ensemble import solve
@@ -24,13 +25,17 @@ from service.gather import Line
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.plan import Plan, make_plan
-from service.progress import so_far
+from service.progress import gateway_lost, so_far
 from service.settings import Settings
+from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher, Notice
 
 log = logging.getLogger(__name__)
 
 CANCEL = "cancel"
+
+GRACE_S = 15.0
+"""An answer without a verdict so long after its budget was lost with its gateway."""
 
 
 class Lifecycle:
@@ -45,6 +50,7 @@ class Lifecycle:
         self._ledger = ledger
         self._metrics = metrics
         self._running: dict[str, asyncio.Task[Answer]] = {}
+        self._starting = 0
         self.line: Line | None = None
 
     @property
@@ -54,9 +60,16 @@ class Lifecycle:
 
     async def start(self, request: AnswerRequest) -> "tuple[str, asyncio.Task[Answer]]":
         """Plans and records a request and starts to solve it; returns the answer's id and the task that solves it."""
-        if len(self._running) >= self._settings.max_in_flight:
+        if len(self._running) + self._starting >= self._settings.max_in_flight:
             self._metrics.rejected("overload")
             raise Overloaded(f"{len(self._running)} answers are in progress")
+        self._starting += 1  # holds the place while the request is planned and recorded
+        try:
+            return await self._begin(request)
+        finally:
+            self._starting -= 1
+
+    async def _begin(self, request: AnswerRequest) -> "tuple[str, asyncio.Task[Answer]]":
         created = int(time.time())
         try:
             plan = make_plan(request, await self._catalog.pool(request.model), self._settings)
@@ -73,32 +86,37 @@ class Lifecycle:
     async def _solve(self, plan: Plan, created: int) -> Answer:
         """Solves and records; what fails is recorded too and raised as its error."""
         assert self.line is not None
+        started = time.monotonic()
         try:
             answer = await solve(plan, self.line, created)
         except asyncio.CancelledError:
-            await asyncio.shield(self._record_cancelled(plan, created))
+            await asyncio.shield(self._record_cancelled(plan, created, started))
             raise
         except ConclaveError as error:
-            await self._record(_ended(plan, created, Status.FAILED, error.code, _counts(plan, error), problem(error)))
+            await self._record(
+                _ended(plan, created, Status.FAILED, error.code, _counts(plan, error), started, problem(error))
+            )
             raise
         except (RedisError, OSError) as error:
             lost = QueueUnavailable(f"the queue was lost while the answer was in progress: {type(error).__name__}")
-            await self._record(_ended(plan, created, Status.FAILED, lost.code, _counts(plan, lost), problem(lost)))
+            await self._record(
+                _ended(plan, created, Status.FAILED, lost.code, _counts(plan, lost), started, problem(lost))
+            )
             raise lost from error
         await self._record(answer)
         return answer
 
-    async def _record_cancelled(self, plan: Plan, created: int) -> None:
+    async def _record_cancelled(self, plan: Plan, created: int, started: float) -> None:
         finished = 0
         with contextlib.suppress(RedisError, OSError):
             finished = len(await self._ledger.samples(plan.answer_id))
         counts = SampleCounts(requested=plan.n, finished=finished, cancelled=plan.n - finished)
-        await self._record(_ended(plan, created, Status.CANCELLED, "cancelled", counts))
+        await self._record(_ended(plan, created, Status.CANCELLED, "cancelled", counts, started))
 
     async def _record(self, answer: Answer) -> None:
         self._metrics.answered(answer)
         try:
-            await self._ledger.finish(answer)
+            await unbroken(self._ledger.finish(answer))
         except (RedisError, OSError) as error:
             # The caller who waits still gets the answer; only a later GET will not find it.
             log.warning("answer %s could not be recorded: %s", answer.id, type(error).__name__)
@@ -109,6 +127,8 @@ class Lifecycle:
             record = await self._ledger.read(answer_id)
             if record.reply is not None:
                 return record.reply
+            if time.time() > record.created + record.request.budget.seconds + GRACE_S:
+                return gateway_lost(record)
             return so_far(record, await self._ledger.samples(answer_id))
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"the ledger cannot be read: {type(error).__name__}") from error
@@ -134,7 +154,9 @@ class Lifecycle:
             task.cancel()
 
     async def _stop(self, answer_id: str) -> None:
-        task = self._running[answer_id]
+        task = self._running.get(answer_id)
+        if task is None:
+            return
         task.cancel()
         await asyncio.wait({task})
 
@@ -166,7 +188,13 @@ def _counts(plan: Plan, error: ConclaveError) -> SampleCounts:
 
 
 def _ended(
-    plan: Plan, created: int, status: Status, reason: str, counts: SampleCounts, error: Problem | None = None
+    plan: Plan,
+    created: int,
+    status: Status,
+    reason: str,
+    counts: SampleCounts,
+    started: float,
+    error: Problem | None = None,
 ) -> Answer:
     return Answer(
         id=plan.answer_id,
@@ -177,6 +205,7 @@ def _ended(
         aggregator=AggregatorReply(name=plan.aggregator.name),
         stop=StopReply(name=plan.stop.name),
         usage=Usage(samples=counts),
+        timing=Timing(total_ms=round((time.monotonic() - started) * 1000, 3)),
         warnings=list(plan.warnings),
         error=error,
     )

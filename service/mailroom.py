@@ -26,8 +26,11 @@ class Mailroom:
 
     async def close(self) -> None:
         """Stops the readers."""
-        for reader in self._readers:
-            reader.cancel()
+        ending = set(self._readers)
+        while ending:  # again and again: in Python 3.11 redis-py can swallow a cancellation
+            for reader in ending:
+                reader.cancel()
+            _, ending = await asyncio.wait(ending, timeout=0.2)
         await asyncio.gather(*self._readers, return_exceptions=True)
 
     @contextmanager

@@ -136,7 +136,8 @@ class Metrics:
     def _count_samples(self, answer: Answer) -> None:
         counts, model = answer.usage.samples, answer.model
         self._requested.labels(model).inc(counts.requested)
-        self._saved.labels(model, answer.stop.name).inc(counts.cancelled)
+        if answer.stop.stopped:
+            self._saved.labels(model, answer.stop.name).inc(counts.cancelled)
         self._samples.labels(model, "cancelled").inc(counts.cancelled)
         failed = answer.error.failures if answer.error else None  # an answer that failed carries no samples
         for kind, count in (failed or {}).items():

@@ -70,13 +70,18 @@ def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
         seed=seed,
         sampler=build(SAMPLERS, request.sampler, "sampler"),
         answer_type=build(ANSWER_TYPES, request.answer_type, "answer_type"),
-        stop=build(STOPPING_RULES, request.stop or ("lead" if aggregator.counts_votes else "none"), "stop"),
+        stop=build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop"),
         aggregator=aggregator,
         budget_s=request.budget.seconds,
         quorum=request.quorum,
         templates=settings.templates,
         warnings=warnings,
     )
+
+
+def default_stop(aggregator: Aggregator) -> str:
+    """The stopping rule where the request names none: `lead` where it loses nothing."""
+    return "lead" if aggregator.counts_votes else "none"
 
 
 def build(registry: Registry[P], named: Named, field: str) -> P:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from service.aggregators import AGGREGATORS
 from service.answer_types import ANSWER_TYPES
 from service.candidates import Task
 from service.contract import (
@@ -10,13 +11,14 @@ from service.contract import (
     CandidateReply,
     Choice,
     Named,
+    Problem,
     SampleCounts,
     Status,
     StopReply,
     Usage,
 )
 from service.ledger import Record
-from service.plan import build
+from service.plan import build, default_stop
 from service.reading import Reader
 from service.stopping.base import Options
 from service.stopping.none import NoStop
@@ -28,16 +30,18 @@ def so_far(record: Record, samples: Mapping[int, Sample]) -> Answer:
     request = record.request
     task = Task(question=request.asked, choices=request.choices)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
+    aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     reading = Reader(task, answer_type, NoStop(Options()), request.n).read(samples)
     voters = reading.voters
+    failed = sum(sample.failure is not None for sample in samples.values())
     return Answer(
         id=record.answer_id,
         created=record.created,
         model=request.model,
         status=Status.IN_PROGRESS,
         answer_type=reading.answer_type.name if samples else None,
-        aggregator=AggregatorReply(name=_name(request.aggregator)),
-        stop=StopReply(name=_name(request.stop) if request.stop else "lead"),
+        aggregator=AggregatorReply(name=aggregator.name),
+        stop=StopReply(name=_name(request.stop) if request.stop else default_stop(aggregator)),
         candidates=[
             CandidateReply(
                 answer=found.answer,
@@ -49,7 +53,19 @@ def so_far(record: Record, samples: Mapping[int, Sample]) -> Answer:
             )
             for found in reading.classes
         ],
-        usage=Usage(samples=SampleCounts(requested=request.n, finished=len(samples))),
+        usage=Usage(samples=SampleCounts(requested=request.n, finished=len(samples) - failed, failed=failed)),
+    )
+
+
+def gateway_lost(record: Record) -> Answer:
+    """The record of an answer whose gateway died before there was a verdict: no later look will find more."""
+    detail = "the gateway that worked on this answer ended before there was a verdict; ask again"
+    return so_far(record, {}).model_copy(
+        update={
+            "status": Status.FAILED,
+            "reason": "gateway_lost",
+            "error": Problem(title="The answer was lost", status=503, code="gateway_lost", detail=detail),
+        }
     )
 
 

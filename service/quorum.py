@@ -20,20 +20,30 @@ def failures(gathered: Gathered) -> Counter[FailureKind]:
     return Counter(s.failure.kind for s in gathered.samples.values() if s.failure is not None)
 
 
+def _usable(reading: Reading) -> int:
+    return sum(usable(c, reading.answer_type.name != "text") for c in reading.candidates)
+
+
+def reaches_quorum(plan: Plan, reading: Reading) -> bool:
+    """True if enough samples are usable; a quorum of one is left to the aggregator, which says why it abstains."""
+    return plan.quorum == 1 or _usable(reading) >= plan.quorum
+
+
 def check_quorum(plan: Plan, gathered: Gathered, reading: Reading) -> None:
     """Raises if fewer samples than the quorum are usable and the cause is failure or time.
 
     Samples that came but hold no answer are not a failure: then the answer abstains.
     """
     failed = failures(gathered)
-    good = sum(usable(c, reading.answer_type.name != "text") for c in reading.candidates)
+    good = _usable(reading)
     if good >= plan.quorum:
         return
     counts = {kind.value: count for kind, count in sorted(failed.items())}
     extra = {"failures": counts, "finished": len(gathered.samples) - failed.total(), "failed": failed.total()}
     if gathered.timed_out or failed.get(FailureKind.EXPIRED):
         raise DeadlineExceeded(
-            f"{good} of {plan.n} samples were usable after {plan.budget_s:g} s; the quorum is {plan.quorum}",
+            f"{good} of {plan.n} samples were usable after {gathered.total_s:.1f} s of sampling "
+            f"(budget.seconds {plan.budget_s:g}); the quorum is {plan.quorum}",
             extra=extra,
         )
     if failed:

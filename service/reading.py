@@ -32,11 +32,12 @@ class Reading:
 class Reader:
     """Reads the samples of one request; each completion is read once per answer type, however often it is asked."""
 
-    def __init__(self, task: Task, answer_type: AnswerType, stop: StoppingRule, n: int) -> None:
+    def __init__(self, task: Task, answer_type: AnswerType, stop: StoppingRule, n: int, quorum: int = 1) -> None:
         self._task = task
         self._type = answer_type
         self._stop = stop
         self._n = n
+        self._quorum = quorum
         self._read: dict[tuple[str, int], Candidate] = {}
         self._checked = 0
         self._kinds: tuple[AnswerType, ...] | None = None
@@ -73,6 +74,8 @@ class Reader:
 
     def _stops_on(self, samples: Mapping[int, Sample], to_come: int) -> bool:
         reading = self.read(samples)
+        if reading.voters < self._quorum:
+            return False
         tally = Tally(counts=tuple(len(c.members) for c in reading.classes), to_come=to_come)
         if self._stop.in_order:
             return self._stop.stops(tally)

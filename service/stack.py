@@ -1,4 +1,7 @@
-"""The whole stack in one process tree: embedded Redis, workers, gateway; restarted when they die, ended together."""
+"""The whole stack in one process tree: embedded Redis, workers, gateway.
+
+Workers and the gateway are started again when they die; if the embedded Redis dies, all ends, with its reason.
+"""
 
 import contextlib
 import logging
@@ -52,15 +55,18 @@ class Stack:
         self._environment: dict[str, str] = {}
         self._children: list[Child] = []
         self._ending = threading.Event()
+        self._redis: EmbeddedRedis | None = None
         self.failed: str | None = None
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Stack"]:
         """Everything up as long as the context lasts."""
         with contextlib.ExitStack() as stack:
+            self._check_port()
             url = self._settings.redis_url
             if url is None:
-                url = stack.enter_context(EmbeddedRedis(self._settings.state_dir)).url
+                self._redis = stack.enter_context(EmbeddedRedis(self._settings.state_dir))
+                url = self._redis.url
             self._environment = child_environment(
                 redis_url=url, port=str(self.port), log_level=self._settings.log_level
             )
@@ -71,6 +77,14 @@ class Stack:
             watcher = threading.Thread(target=self._watch, daemon=True)
             watcher.start()
             yield self
+
+    def _check_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._settings.host, self.port))
+            except OSError as error:
+                raise RuntimeError(f"{self._settings.host}:{self.port}: {error.strerror}") from None
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Waits until the gateway is ready and every model has a live worker."""
@@ -107,6 +121,9 @@ class Stack:
 
     def _watch(self) -> None:
         while not self._ending.wait(0.2):
+            if self._redis is not None and self._redis.process is not None and self._redis.process.poll() is not None:
+                self.failed = "the embedded Redis has ended; see redis.log in its state folder"
+                return
             for child in self._children:
                 code = child.process.poll()
                 if code is None or self._ending.is_set():

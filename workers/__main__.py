@@ -43,7 +43,7 @@ async def serve(model: str, spec: str, settings: WorkerSettings) -> None:
     backend = make_backend(spec, options_of(settings))
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     keys = Keys(settings.queue_prefix, settings.queue_shards)
-    redis, blocking = command_client(settings.redis_url), blocking_client(settings.redis_url)
+    redis, blocking = command_client(settings.redis_url), blocking_client(settings.redis_url, settings.queue_shards)
     leases = Leases(redis, blocking, keys, model=model, worker=name, samples_ttl_ms=settings.retention_s * 1000)
     card = WorkerCard(
         worker=name,

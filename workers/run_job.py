@@ -1,14 +1,19 @@
 """One leased job's life: draw what is missing, coalesce, store, acknowledge."""
 
 import asyncio
+import logging
 import time
 from contextlib import aclosing, suppress
+
+from redis.exceptions import RedisError
 
 from workers.backends.base import Backend, BackendError
 from workers.metrics import WorkerMetrics
 from workers.wire.connection import unbroken
 from workers.wire.leases import Lease, Leases, LeaseState, Stored
 from workers.wire.messages import Failure, FailureKind, Sample
+
+log = logging.getLogger(__name__)
 
 FLUSH_SAMPLES = 16
 """A reply carries at most this many samples."""
@@ -57,6 +62,12 @@ class JobRun:
             await self._fail_open(FailureKind.EXPIRED, "the answer's time was up")
         except BackendError as error:
             await self._fail_open(error.kind, error.detail)
+        except (LeaseLost, RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - what nobody foresaw is a failed sample, not a lease that runs out
+            # Only the kind of error: its message may quote the completion.
+            log.error("job %s: the backend failed: %s", self.lease.job.job_id, type(error).__name__)
+            await self._fail_open(FailureKind.INTERNAL, type(error).__name__)
 
     async def _pump(self) -> None:
         """Moves samples from the backend to the queue, several in a reply where they finish close together."""

@@ -38,7 +38,7 @@ class Worker:
         self._redis = redis
         self._metrics = WorkerMetrics(card.model, card.backend)
         self._runs: dict[str, tuple[JobRun, asyncio.Task[None]]] = {}
-        self._claimed: set[str] = set()
+        self._claimed: set[tuple[int, str]] = set()  # an id is unique within one shard's stream only
         # Cancellations of jobs that are not running here: one may be just about to start.
         self._heard: deque[str] = deque(maxlen=256)
         self._room = asyncio.Event()
@@ -93,7 +93,7 @@ class Worker:
             await asyncio.sleep(period_s)
 
     async def _show(self) -> None:
-        card = self._card.model_copy(update={"draining": self._draining.is_set()})
+        card = self._card.model_copy(update={"draining": self._draining.is_set(), "provides": self._backend.provides})
         await self._leases.show(card, CARD_TTL_MS)
 
     # -- taking ---------------------------------------------------------------------------------------------------
@@ -129,16 +129,16 @@ class Worker:
         await asyncio.gather(*(self._start(entry) for entry in entries))
 
     async def _start(self, entry: Entry) -> None:
-        if entry.entry_id in self._claimed:
+        if entry.place in self._claimed:
             return
-        self._claimed.add(entry.entry_id)
+        self._claimed.add(entry.place)
         try:
             lease = await self._leases.lease(entry)
         except BaseException:
-            self._claimed.discard(entry.entry_id)
+            self._claimed.discard(entry.place)
             raise
         if lease is None:
-            self._claimed.discard(entry.entry_id)
+            self._claimed.discard(entry.place)
             self._metrics.job("cancelled")
             return
         run = JobRun(lease, self._backend, self._leases, self._metrics, self._settings.flush_ms / 1000)
@@ -166,7 +166,7 @@ class Worker:
             self._metrics.job("failed")
         finally:
             self._runs.pop(job_id, None)
-            self._claimed.discard(run.lease.entry.entry_id)
+            self._claimed.discard(run.lease.entry.place)
             self._update_room()
 
     def _update_room(self) -> None:
@@ -198,7 +198,7 @@ class Worker:
                 entries = await self._leases.reclaim(shard, self._settings.lease_ms, self._wanted())
             except ResponseError:  # NOGROUP: the taking loop heals it
                 continue
-            fresh = tuple(e for e in entries if e.entry_id not in self._claimed)
+            fresh = tuple(e for e in entries if e.place not in self._claimed)
             if fresh:
                 self._metrics.reclaimed(len(fresh))
                 await self._start_all(fresh)

@@ -1,5 +1,6 @@
 """Self-agreement: the model is asked once more which answer its samples agree on."""
 
+import re
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
@@ -10,7 +11,7 @@ from service.aggregators.prompt import show_solutions
 from service.candidates import AnswerClass
 from workers.wire.messages import FinishReason, Provides, Sampling
 
-PHRASE = "the majority voted answer is"
+_PHRASE = re.compile(r"the majority voted answer is", re.IGNORECASE)
 
 
 class SelfAgreementOptions(base.Options):
@@ -56,10 +57,10 @@ class SelfAgreement:
 
     def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
         """The class that the reply names, or the reason why it names none."""
-        at = text.lower().rfind(PHRASE)
-        if at < 0:
+        ends = [match.end() for match in _PHRASE.finditer(text)]
+        if not ends:
             return "reply_off_format"
-        tail = text[at + len(PHRASE) :].strip().splitlines()
+        tail = text[ends[-1] :].strip().splitlines()
         found = panel.classify.extract(f"The answer is {tail[0].lstrip(': ')}") if tail else None
         if found is None:
             return "reply_names_no_answer"

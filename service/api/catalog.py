@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from redis.exceptions import RedisError
 
 from service.aggregators import AGGREGATORS
 from service.answer_types import ANSWER_TYPES
@@ -14,7 +15,6 @@ from service.errors import QueueUnavailable
 from service.registry import Plugin, Registry
 from service.samplers import SAMPLERS
 from service.stopping import STOPPING_RULES
-from workers.wire.connection import LOST
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
@@ -57,7 +57,7 @@ async def models(service: Service) -> ModelList:
     """The models that live workers serve."""
     try:
         pools = await service.catalog.pools()
-    except LOST as error:
+    except (RedisError, OSError) as error:
         raise QueueUnavailable(f"the pools cannot be read: {type(error).__name__}") from error
     return ModelList(
         data=[

@@ -4,9 +4,9 @@ import asyncio
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
 
 from service.api.state import Service, State
-from workers.wire.connection import LOST
 
 READY_TIMEOUT_S = 2.0
 """A Redis that has not answered by then is not ready, though it may only hang."""
@@ -14,12 +14,14 @@ READY_TIMEOUT_S = 2.0
 router = APIRouter(tags=["operations"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Liveness: the process answers. Does not look at Redis: restarting the gateway would not mend it."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"description": "not ready"}})
 async def readyz(service: Service) -> JSONResponse:
     """Readiness: Redis answers and the gateway is not draining."""
@@ -27,7 +29,7 @@ async def readyz(service: Service) -> JSONResponse:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await service.dispatcher.now_ms()
         redis = True
-    except LOST:
+    except (RedisError, OSError):
         redis = False
     ready = redis and not service.draining
     checks = {"status": "ready" if ready else "not_ready", "redis": redis, "draining": service.draining}
@@ -47,7 +49,7 @@ async def refresh_queue_metrics(service: State) -> None:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await _look_at_queues(service)
         service.metrics.redis(True)
-    except LOST:
+    except (RedisError, OSError):
         service.metrics.redis(False)
 
 

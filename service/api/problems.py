@@ -11,6 +11,9 @@ from service.contract import Problem
 from service.errors import ConclaveError
 from service.lifecycle import problem
 
+MAX_PLACES = 20
+"""Of the places in a request that are wrong, so many are shown."""
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -35,7 +38,8 @@ async def _conclave_error(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """What pydantic refused: every place with its reason; the caller's input is not repeated."""
     assert isinstance(error, RequestValidationError)
-    places = [{"field": _place(item), "message": item["msg"]} for item in error.errors()]
+    items = list(error.errors())[:MAX_PLACES]
+    places = [{"field": _place(item)[:200], "message": item["msg"][:300]} for item in items]
     detail = "; ".join(f"{place['field']}: {place['message']}" for place in places[:5])
     return render(
         Problem(

@@ -77,7 +77,7 @@ class Ends:
 @pytest.fixture
 async def ends(redis_url: str) -> AsyncIterator[Ends]:
     """Both ends of a queue of its own."""
-    client, blocking = command_client(redis_url), blocking_client(redis_url)
+    client, blocking = command_client(redis_url), blocking_client(redis_url, 4)
     keys = Keys(f"gather-{secrets.token_hex(4)}")
     mailroom = Mailroom(Inbox(blocking, keys, GATEWAY), 1, lambda notice: None)
     mailroom.start()

@@ -91,7 +91,7 @@ class Wire:
 @pytest.fixture(params=[1, 4], ids=["one_shard", "four_shards"])
 async def wire(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Wire]:
     """A queue of its own."""
-    redis, blocking = command_client(redis_url), blocking_client(redis_url)
+    redis, blocking = command_client(redis_url), blocking_client(redis_url, 4)
     made = Wire(redis, blocking, Keys(f"queue-{secrets.token_hex(4)}", request.param))
     yield made
     names = [name async for name in redis.scan_iter(f"{made.keys.prefix}:*", count=1000)]

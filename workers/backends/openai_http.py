@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import math
 import random
 import time
 from collections.abc import AsyncGenerator
@@ -181,7 +182,7 @@ class OpenAIBackend:
             raise BackendError(FailureKind.TIMEOUT, "the upstream did not answer in time") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise _TryAgain(BackendError(FailureKind.UPSTREAM_UNREACHABLE, type(error).__name__)) from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _TryAgain(BackendError(FailureKind.UPSTREAM_ERROR, type(error).__name__)) from None
         if reply.is_success:
             return _decoded(reply)
@@ -224,7 +225,7 @@ def _body(job: Job, model: str, n: int, seed: int | None) -> dict[str, Any]:
 def _decoded(reply: httpx.Response) -> Any:
     try:
         return reply.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BackendError(FailureKind.UPSTREAM_ERROR, "the reply is not JSON") from None
 
 
@@ -239,4 +240,4 @@ def _retry_after_s(header: str | None) -> float:
             seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
         except ValueError:
             return 0.0
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S)
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) else 0.0

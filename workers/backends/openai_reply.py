@@ -32,6 +32,10 @@ class RejectionError(BackendError):
         self.about_logprobs = about_logprobs
 
 
+_LARGEST_LOGPROB = 1e6
+"""Beyond this (and for NaN) a log probability is none."""
+
+
 def rejection(status: int, body: bytes, prompt: str, api_key: str | None) -> RejectionError:
     """The failure that an error reply means. Its detail is the status and what of the message is safe to show."""
     message = _message(body)
@@ -62,7 +66,7 @@ def samples_of(reply: object, indices: Sequence[int], seed: int | None) -> list[
         Sample(
             index=index,
             text=_text(choice),
-            finish_reason=FinishReason.LENGTH if choice.get("finish_reason") == "length" else FinishReason.STOP,
+            finish_reason=_finish(choice),
             seed=seed,
             prompt_tokens=_count(usage.get("prompt_tokens")) if position == 0 else 0,
             completion_tokens=counts[position],
@@ -82,7 +86,7 @@ def _message(body: bytes) -> str:
     """The error's message in the forms of OpenAI, FastAPI and plain text; never a field that holds the request."""
     try:
         reply = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body[:_DETAIL_CHARS].decode("utf-8", "replace")
     found = reply
     for key in ("error", "message", "detail"):
@@ -103,7 +107,7 @@ def _detail(status: int, message: str, prompt: str, api_key: str | None) -> str:
         return f"{status}"
     if api_key:
         message = message.replace(api_key, "***")
-    shown = _SECRET.sub("***", re.sub(r"[\s\x00-\x1f\x7f]+", " ", message))[:_DETAIL_CHARS]
+    shown = _SECRET.sub("***", re.sub(r"[\s\x00-\x1f\x7f]+", " ", _encodable(message)))[:_DETAIL_CHARS]
     windows = (shown[start : start + _QUOTE_CHARS] for start in range(max(1, len(shown) - _QUOTE_CHARS + 1)))
     flat = re.sub(r"\s+", " ", prompt)
     if not shown or any(window in flat for window in windows):
@@ -114,7 +118,21 @@ def _detail(status: int, message: str, prompt: str, api_key: str | None) -> str:
 def _text(choice: dict[str, Any]) -> str:
     message = choice.get("message")
     content = message.get("content") if isinstance(message, dict) else None
-    return content[:MAX_COMPLETION_CHARS] if isinstance(content, str) else ""
+    return _encodable(content[:MAX_COMPLETION_CHARS]) if isinstance(content, str) else ""
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates replaced: JSON can carry them, UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _finish(choice: dict[str, Any]) -> FinishReason:
+    """`length` also where the text is longer than is read; whatever else is not known ends as `stop`."""
+    message = choice.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    if choice.get("finish_reason") == "length" or (isinstance(content, str) and len(content) > MAX_COMPLETION_CHARS):
+        return FinishReason.LENGTH
+    return FinishReason.FILTERED if choice.get("finish_reason") == "content_filter" else FinishReason.STOP
 
 
 def _logprobs(choice: dict[str, Any]) -> list[float] | None:
@@ -124,7 +142,8 @@ def _logprobs(choice: dict[str, Any]) -> list[float] | None:
     if not isinstance(tokens, list) or not tokens:
         return None
     numbers = [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
-    found = [float(each) for each in numbers if isinstance(each, int | float) and math.isfinite(each)]
+    found = [each for each in numbers if isinstance(each, float | int) and abs(each) < _LARGEST_LOGPROB]
+    found = [float(each) for each in found]
     return found if len(found) == len(numbers) else None
 
 

@@ -61,11 +61,11 @@ def command_client(url: str, max_connections: int = 64) -> Redis:
     return Redis(connection_pool=pool)
 
 
-def blocking_client(url: str) -> Redis:
-    """A client for one blocking reader: timeout above BLOCK_MS, no retry."""
+def blocking_client(url: str, readers: int) -> Redis:
+    """A client for `readers` blocking readers: timeout above BLOCK_MS, no retry, a connection for each."""
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=4,
+        max_connections=readers + 1,
         timeout=5,
         socket_timeout=BLOCKING_TIMEOUT_S,
         socket_connect_timeout=2.0,

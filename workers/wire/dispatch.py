@@ -1,6 +1,7 @@
 """The gateway's end of the queue: submit jobs, cancel them, see the live pools, read the inbox."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,13 @@ class Inbox:
                 message = self._parse(fields)
                 if message is not None:
                     yield message
+            await self._clear(key, found, last)
+
+    async def _clear(self, key: str, found: object, last: bytes) -> None:
+        """Forgets what has been read; the ledger has it. What a lost server keeps is cleared with the next read."""
+        if stream_entries(found):
+            with contextlib.suppress(*LOST, ResponseError):
+                await self._redis.xtrim(key, minid=last.decode(), approximate=False)
 
     def _parse(self, fields: dict[bytes, bytes]) -> Reply | Notice | None:
         try:

@@ -58,6 +58,11 @@ class Entry:
     entry_id: str
     job: Job | None
 
+    @property
+    def place(self) -> tuple[int, str]:
+        """What tells entries apart: two shards' streams may give out the same id."""
+        return self.shard, self.entry_id
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -116,9 +121,17 @@ class Leases:
     async def reclaim(self, shard: int, idle_ms: int, count: int) -> tuple[Entry, ...]:
         """Takes over entries whose owner has not renewed for `idle_ms`."""
         stream = self._keys.stream(shard, self._model)
-        reply = await self._redis.xautoclaim(stream, GROUP, self._worker, idle_ms, "0-0", count=count)
-        # Redis 6.2 answers (cursor, entries), 7.0 adds the ids of trimmed entries; these may be (None, None) in 6.2.
-        return tuple(_entry(shard, *raw) for raw in reply[1] if raw and raw[0] and raw[1])
+        found: list[tuple[bytes, dict[bytes, bytes]]] = []
+        cursor = b"0-0"
+        while len(found) < count:
+            # A page looks at ten times `count` entries and may be empty though abandoned ones come later.
+            reply = await self._redis.xautoclaim(stream, GROUP, self._worker, idle_ms, cursor, count=count - len(found))
+            # Redis 6.2 answers (cursor, entries), 7.0 adds the ids of trimmed entries; these are (None, None) in 6.2.
+            found += [raw for raw in reply[1] if raw and raw[0] and raw[1]]
+            cursor = reply[0]
+            if cursor == b"0-0":
+                break
+        return tuple(_entry(shard, *raw) for raw in found)
 
     async def lease(self, entry: Entry) -> Lease | None:
         """Leases an entry's job. None if it is not to be worked on: cancelled, already done, or not readable."""

@@ -7,15 +7,28 @@ clear error and never half understood. Failures are data, from a closed set. No 
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 WIRE_VERSION = 1
+
+
+def encodable(text: str) -> str:
+    """The text as it is; a ValueError if it has lone surrogates, which JSON can carry and UTF-8 cannot."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds a lone surrogate, which is no text") from None
+    return text
+
 
 MAX_COMPLETION_CHARS = 1_000_000
 """A longer text in a reply is refused at the boundary: no honest completion of a capped `max_tokens` is that long."""
 
 SAMPLES = "samples"
 """The batch of an answer's own prompt; every other batch is a call of its aggregator."""
+
+Text = Annotated[str, AfterValidator(encodable)]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -42,6 +55,7 @@ class FinishReason(StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
+    FILTERED = "content_filter"
     CANCELLED = "cancelled"
 
 
@@ -67,7 +81,7 @@ class Message(Frozen):
     """One turn of the prompt."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: Text
 
 
 class Sampling(Frozen):
