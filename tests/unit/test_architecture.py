@@ -82,6 +82,16 @@ def test_every_plugin_file_is_registered(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(REGISTRIES))
+def test_plugins_know_no_other_plugin_of_their_kind(kind: str) -> None:
+    """No plug-in file imports another's; only the answer type `auto` may, which decides among them."""
+    modules = {plugin.__module__ for plugin in REGISTRIES[kind].values()}
+    for module in sorted(modules - {"service.answer_types.auto"}):
+        names = set(imported(ROOT / f"{module.replace('.', '/')}.py"))
+        others = {other for other in modules - {module} if any(name.startswith(f"{other}.") for name in names)}
+        assert others == set(), f"{module} imports {others}"
+
+
+@pytest.mark.parametrize("kind", sorted(REGISTRIES))
 def test_every_plugin_can_be_made_by_its_name_and_says_what_it_does(kind: str) -> None:
     """A registered plug-in is made from its default options and has a description and an options' schema."""
     for name, plugin in REGISTRIES[kind].items():
