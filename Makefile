@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format openapi bench faults clean card
+.PHONY: help install demo serve test replay lint format openapi bench faults clean card
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ serve: $(STAMP) ## leave the stack up on 127.0.0.1:8000
 
 test: $(STAMP) ## all tests but the GPU's
 	$(BIN)/python -m pytest -m "not gpu"
+
+replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the whole service and offline
+	$(BIN)/conclave eval $(addprefix $(CONCLAVE_DATA)/,cotuq_llama8b_svamp.jsonl.gz gpt35_date_t08.jsonl.gz \
+		linc_folio_gpt4.jsonl.gz) --serve --compare --n 40 --answer-type auto,as-recorded
 
 faults: $(STAMP) ## the fault tests alone: real kills of real processes
 	$(BIN)/python -m pytest tests/faults -m "not gpu"

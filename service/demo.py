@@ -11,9 +11,9 @@ from service.settings import Settings
 from service.stack import Stack
 
 QUESTIONS: tuple[tuple[str, dict[str, object]], ...] = (
-    ("What is 12 + 3 * 7 - 5?", {"n": 16, "aggregator": "vote"}),
-    ("What is 6 * 9 - 14 + 27?", {"n": 5, "aggregator": "self_agreement"}),
-    ("What is 48 - 4 * 8 + 19?", {"n": 5, "aggregator": "gsa"}),
+    ("What is 26 + 4 * 9 - 5 * 7 + 18?", {"n": 16, "aggregator": "vote", "stop": "none"}),
+    ("What is 88 - 6 * 7 + 35 - 14?", {"n": 8, "aggregator": "self_agreement"}),
+    ("What is 19 + 7 * 9 - 4 * 8 + 26?", {"n": 8, "aggregator": "gsa"}),
 )
 
 

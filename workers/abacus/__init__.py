@@ -1,0 +1,1 @@
+"""Abacus: the small language model that ships with Conclave, and all that made it."""

@@ -1,0 +1,150 @@
+"""Turn examples into batches of about equal size, each of rows of about equal length."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from workers.abacus.examples import EARLY_SHARES, Example, ExampleMaker, shares
+from workers.abacus.tokenizer import ASSISTANT, END, USER
+
+TASKS = tuple(EARLY_SHARES)
+EARLY = len(TASKS)
+"""The task number of verdicts asked for at the proposed answer itself."""
+
+_BUCKET = 8
+_CHUNK = 1500
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of tokens padded on the right, and where in the flattened rows which next token is to be learned."""
+
+    ids: Tensor
+    places: Tensor
+    targets: Tensor
+    weights: Tensor
+    tasks: Tensor
+
+
+@dataclass(frozen=True)
+class _Row:
+    ids: list[int]
+    prompt_length: int
+    task: int
+    weights: list[float]
+    early: int | None
+
+
+class BatchMaker:
+    """An endless stream of batches in which each skill has its share of the tokens."""
+
+    def __init__(self, maker: ExampleMaker, tokenizer: PreTrainedTokenizerBase, *, tokens: int) -> None:
+        self._maker = maker
+        self._tokenizer = tokenizer
+        self._tokens = tokens
+        self._buckets: dict[int, list[_Row]] = defaultdict(list)
+        self._asking = tokenizer.convert_tokens_to_ids("Is the possible answer:")
+        self._spent = dict.fromkeys(TASKS, 0.0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Make batches for ever, in random order within a chunk of examples."""
+        while True:
+            ready = self._fill()
+            self._maker.rng.shuffle(ready)
+            for rows in ready:
+                yield self._batch(rows)
+
+    def _fill(self) -> list[list[_Row]]:
+        ready = []
+        for row in self._rows():
+            width = -(-len(row.ids) // _BUCKET) * _BUCKET
+            bucket = self._buckets[width]
+            bucket.append(row)
+            if len(bucket) * width >= self._tokens:
+                ready.append(bucket)
+                self._buckets[width] = []
+        return ready
+
+    def _rows(self) -> Iterator[_Row]:
+        # Lengths are known only after a chunk is encoded: until then typical ones stand in for them.
+        lengths = {"solve": 70.0, "gsa": 250.0, "self_agreement": 250.0, "p_true": 45.0, "fobar": 75.0}
+        examples = []
+        wanted = shares(self._maker.progress)
+        for _ in range(_CHUNK):
+            task = min(TASKS, key=lambda name: self._spent[name] / wanted[name])
+            self._spent[task] += lengths[task]
+            examples.append(self._maker.make(task))
+        rows = self._encode(examples)
+        for row, example in zip(rows, examples, strict=True):
+            self._spent[example.task] += len(row.ids) - lengths[example.task]
+        yield from rows
+
+    def _encode(self, examples: list[Example]) -> list[_Row]:
+        prompts = [f"{USER}{each.prompt}{END}{ASSISTANT}" for each in examples]
+        completions = [f"{each.completion}{END}" for each in examples]
+        encode = self._tokenizer.backend_tokenizer.encode_batch_fast
+        rows = []
+        for example, prompt, completion in zip(examples, encode(prompts), encode(completions), strict=True):
+            ids = [*prompt.ids, *completion.ids]
+            weights = _token_weights(example, completion.tokens)
+            rows.append(_Row(ids, len(prompt.ids), TASKS.index(example.task), weights, self._early(example)))
+        return rows
+
+    def _early(self, example: Example) -> int | None:
+        if example.truth is None:
+            return None
+        return int(self._tokenizer.convert_tokens_to_ids("(A)" if example.truth else "(B)"))
+
+    def _proposal(self, row: _Row) -> int:
+        """Where in the row the proposed answer ends: before the line break ahead of the options."""
+        return max(place for place, token in enumerate(row.ids) if token == self._asking) - 2
+
+    def _batch(self, rows: list[_Row]) -> Batch:
+        width = max(len(row.ids) for row in rows)
+        ids = torch.full((len(rows), width), int(self._tokenizer.pad_token_id))
+        places: list[int] = []
+        targets: list[int] = []
+        weights: list[float] = []
+        tasks: list[int] = []
+        for number, row in enumerate(rows):
+            ids[number, : len(row.ids)] = torch.tensor(row.ids)
+            written = row.ids[row.prompt_length :]
+            start = number * width + row.prompt_length - 1
+            places += range(start, start + len(written))
+            targets += written
+            # The end of an answer is a token like any other, but not worth a verdict's weight.
+            weights += [*row.weights[:-1], 1.0 if row.early is None else 0.1]
+            tasks += [row.task] * len(written)
+            if row.early is not None:
+                places.append(number * width + self._proposal(row))
+                targets.append(row.early)
+                weights.append(row.weights[0])
+                tasks.append(EARLY)
+        return Batch(ids, torch.tensor(places), torch.tensor(targets), torch.tensor(weights), torch.tensor(tasks))
+
+
+TALLY_WEIGHT = 4.0
+"""Of the numbers of a tally: which solution says what, and how often it was said, is all that a tally has to learn."""
+
+
+REWRITTEN_WEIGHT = 3.0
+"""Of the numbers of a solution that is written in the light of others."""
+
+
+def _token_weights(example: Example, tokens: Sequence[str]) -> list[float]:
+    """The weight of each token of a completion: the numbers of a tally, and the answer that wins it, weigh more."""
+    weights = [example.weight] * len(tokens)
+    if not example.tallied:
+        return weights
+    lines = 0
+    for place, token in enumerate(tokens):
+        lines += "\u010a" in token
+        if lines >= 2 and token.isdigit():
+            weights[place] = REWRITTEN_WEIGHT
+        elif token.isdigit() and not (place and tokens[place - 1].startswith("Solution")):
+            weights[place] = TALLY_WEIGHT
+    return weights

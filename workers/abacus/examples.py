@@ -1,0 +1,268 @@
+"""Training examples of the five skills, each a prompt in the product's exact form and what Abacus should write."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from workers.abacus.problems import LARGEST, Mix, Problem, draw
+from workers.abacus.prompts import MAJORITY_PHRASE, OPTIONS, draw_fence, load_prompt, render_comparison
+from workers.abacus.solutions import (
+    Slip,
+    Solution,
+    draw_slip,
+    slipped_answer,
+    solve,
+    solve_backward,
+    solve_with_slip,
+)
+
+EARLY_SHARES = {"solve": 0.46, "gsa": 0.20, "self_agreement": 0.14, "p_true": 0.09, "fobar": 0.11}
+LATE_SHARES = {"solve": 0.34, "gsa": 0.30, "self_agreement": 0.16, "p_true": 0.09, "fobar": 0.11}
+LAST_SHARES = {"solve": 0.26, "gsa": 0.54, "self_agreement": 0.09, "p_true": 0.02, "fobar": 0.09}
+"""What share of the training tokens each skill takes: first, from `TURN` on, and from `LAST_TURN` on."""
+
+TURN = 0.45
+"""When, as a share of the run, the arithmetic stands and comparing becomes the larger task."""
+
+LAST_TURN = 0.9
+"""When, as a share of the run, writing a solution in the light of others, learned last, takes most of the rest."""
+
+EXPRESSIONS = Mix(term_weights=(3.0, 1.0, 1.0), story_share=0.2)
+"""Short questions for P(True), whose examples should be many and cheap."""
+
+SHORT = Mix(term_weights=(1.0, 0.0, 0.0), story_share=0.2, wide_share=0.1)
+
+
+def shares(progress: float) -> dict[str, float]:
+    """The skills' shares at a point of the run."""
+    if progress < TURN:
+        return EARLY_SHARES
+    return LATE_SHARES if progress < LAST_TURN else LAST_SHARES
+
+
+VARIED_SHARE = 0.5
+"""How many self-agreement examples are of the varied kind."""
+
+VERDICT_WEIGHT = 2.0
+"""A verdict is one token where other completions have forty; while it is still guessing, its weight is only noise."""
+
+_GROWN_AT = 0.15
+
+_SET_SIZES = (1, 2, 3, 4, 5, 5, 5, 6, 7, 8, 8)
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the model reads, what it should write, and how heavily each written token weighs."""
+
+    task: str
+    prompt: str
+    completion: str
+    weight: float = 1.0
+    truth: bool | None = None
+    tallied: bool = False
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """A question with samples, simulated or the model's own."""
+
+    problem: Problem
+    samples: tuple[Solution, ...]
+
+
+@dataclass
+class ExampleMaker:
+    """Draws examples; `progress` runs from 0 to 1 in the training, `own` holds the model's own sample sets."""
+
+    rng: Random
+    progress: float = 0.0
+    own: list[SampleSet] = field(default_factory=list)
+    own_share: float = 0.45
+
+    def __post_init__(self) -> None:
+        """Read the templates once."""
+        self._templates = {name: load_prompt(name) for name in ("gsa", "self_agreement", "p_true", "fobar")}
+
+    def make(self, task: str) -> Example:
+        """Draw one example of a skill."""
+        makers = {
+            "solve": self._solve,
+            "gsa": self._gsa,
+            "self_agreement": self._self_agreement,
+            "p_true": self._p_true,
+            "fobar": self._fobar,
+        }
+        return makers[task]()
+
+    def _solve(self) -> Example:
+        problem = draw(self.rng)
+        return Example("solve", problem.question, solve(self.rng, problem).text)
+
+    def _gsa(self) -> Example:
+        drawn = self._sample_set()
+        # It counts as self-agreement does, so that one skill serves both, and then has the common answer at hand.
+        counted = tally([each.answer for each in drawn.samples])
+        prompt = self._compare("gsa", drawn)
+        if self.progress < TURN:
+            return Example("gsa", prompt, f"{counted}\n{solve(self.rng, drawn.problem).text}")
+        common = first_mode([each.answer for each in drawn.samples])
+        completion = f"{counted}\n{MAJORITY_PHRASE} {common}.\n{self._follow(drawn)}"
+        return Example("gsa", prompt, completion, tallied=True)
+
+    def _follow(self, drawn: SampleSet) -> str:
+        """A right solution along the path of the first sample that is right all through; any right one if none is."""
+        for sample in drawn.samples:
+            if sample.answer == drawn.problem.gold and steps_hold(sample.text):
+                return sample.text
+        return solve(self.rng, drawn.problem).text
+
+    def _self_agreement(self) -> Example:
+        varied = self.progress >= TURN and self.rng.random() < VARIED_SHARE
+        drawn = self._varied_set() if varied else self._sample_set()
+        answers = [each.answer for each in drawn.samples]
+        completion = f"{tally(answers)}\n{MAJORITY_PHRASE} {first_mode(answers)}."
+        prompt = self._compare("self_agreement", drawn)
+        return Example("self_agreement", prompt, completion, tallied=self.progress >= TURN)
+
+    def _compare(self, name: str, drawn: SampleSet) -> str:
+        texts = [each.text for each in drawn.samples]
+        return render_comparison(self._templates[name], drawn.problem.question, texts, draw_fence(self.rng))
+
+    def _sample_set(self) -> SampleSet:
+        size = min(self.rng.choice(_SET_SIZES), self._largest_set())
+        if self.own and self.rng.random() < self.own_share:
+            chosen = self.rng.choice(self.own)
+            return SampleSet(chosen.problem, tuple(self.rng.sample(chosen.samples, min(size, len(chosen.samples)))))
+        return simulate_samples(self.rng, draw(self.rng), size)
+
+    def _varied_set(self) -> SampleSet:
+        """Short solutions that mostly disagree: only by looking each one up can its answer be told."""
+        size = min(self.rng.choice(_SET_SIZES), self._largest_set())
+        problem = draw(self.rng, SHORT)
+        return simulate_samples(self.rng, problem, size, skill=0.5 * self.rng.random(), sharing=0.3)
+
+    def _largest_set(self) -> int:
+        """Sets grow from three samples to eight in the first part of the run: short ones teach the same for less."""
+        return 3 + int(5 * min(1.0, self.progress / _GROWN_AT))
+
+    def _fobar(self) -> Example:
+        while True:
+            problem = draw(self.rng)
+            position = self.rng.randrange(len(problem.numbers))
+            completion = solve_backward(self.rng, problem, position)
+            if completion is not None:
+                question = problem.masked(position)
+                prompt = self._templates["fobar"].substitute(question=question, answer=problem.gold)
+                return Example("fobar", prompt, completion)
+
+    def _p_true(self) -> Example:
+        right = self.rng.random() < 0.5
+        while True:
+            problem, answers = self._answers()
+            fitting = [place for place, answer in enumerate(answers) if (answer == problem.gold) == right]
+            if fitting:
+                break
+        answer = answers.pop(self.rng.choice(fitting))
+        swapped = self.progress > 0.5 and self.rng.random() < 0.25
+        prompt = render_p_true(problem.question, answers, answer, swapped=swapped)
+        return Example("p_true", prompt, "(A)" if right != swapped else "(B)", self._verdict_weight(), right)
+
+    def _verdict_weight(self) -> float:
+        return VERDICT_WEIGHT
+
+    def _answers(self) -> tuple[Problem, list[int]]:
+        """A question and some answers to it, one of which will be the proposal."""
+        size = self.rng.choice((4, 5, 6, 6, 6, 7, 9))
+        if self.own and self.rng.random() < self.own_share:
+            chosen = self.rng.choice(self.own)
+            drawn = self.rng.sample(chosen.samples, min(size, len(chosen.samples)))
+            return chosen.problem, [each.answer for each in drawn]
+        problem = draw(self.rng, EXPRESSIONS)
+        ease = max(0.0, 1.0 - 2.0 * self.progress)
+        return problem, simulate_answers(self.rng, problem, size, ease=ease)
+
+
+_STEP = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
+
+
+def steps_hold(text: str) -> bool:
+    """True if every written step is right."""
+    for left, sign, right, result in _STEP.findall(text):
+        a, b, c = int(left), int(right), int(result)
+        if not {"+": a + b == c, "-": a - b == c, "*": a * b == c, "/": a == b * c}[sign]:
+            return False
+    return True
+
+
+def render_p_true(question: str, ideas: Sequence[int | str], answer: int | str, *, swapped: bool = False) -> str:
+    """Fill the P(True) prompt, ideas one a line."""
+    return load_prompt("p_true").substitute(
+        question=question, ideas="\n".join(map(str, ideas)), answer=answer, options=OPTIONS[swapped]
+    )
+
+
+def tally(answers: Sequence[int]) -> str:
+    """Count the answers aloud in order: how often each has been met so far."""
+    seen: Counter[int] = Counter()
+    lines = []
+    for place, answer in enumerate(answers, start=1):
+        seen[answer] += 1
+        lines.append(f"Solution {place}: {answer} ({seen[answer]}).")
+    return " ".join(lines)
+
+
+def first_mode(answers: Sequence[int]) -> int:
+    """The answer that is first to reach the largest count."""
+    seen: Counter[int] = Counter()
+    best = answers[0]
+    for answer in answers:
+        seen[answer] += 1
+        best = answer if seen[answer] > seen[best] else best
+    return best
+
+
+def simulate_samples(
+    rng: Random, problem: Problem, size: int, skill: float | None = None, sharing: float | None = None
+) -> SampleSet:
+    """Samples as a model of unknown (or given) skill would write them: some right, some slipping, some slips shared."""
+    skill = rng.random() ** 0.7 if skill is None else skill
+    sharing = rng.random() * 0.7 if sharing is None else sharing
+    shared = draw_slip(rng, problem)
+    samples: list[Solution] = []
+    while len(samples) < size:
+        if rng.random() < skill:
+            samples.append(solve(rng, problem))
+            continue
+        slip = shared if rng.random() < sharing else draw_slip(rng, problem)
+        slipped = solve_with_slip(rng, problem, slip)
+        if slipped is None:
+            shared = draw_slip(rng, problem)
+        else:
+            samples.append(slipped)
+    return SampleSet(problem, tuple(samples))
+
+
+def simulate_answers(rng: Random, problem: Problem, size: int, *, ease: float) -> list[int]:
+    """Only the answers of such samples; with `ease` 1 the right one repeats and wrong ones rarely do."""
+    lowest = 0.1 + 0.4 * ease
+    skill = lowest + (1.0 - lowest) * rng.random()
+    sharing = rng.random() * 0.7 * (1.0 - ease)
+    shared = _wrong_answer(rng, problem)
+    answers = []
+    for _ in range(size):
+        if rng.random() < skill:
+            answers.append(problem.gold)
+        else:
+            answers.append(shared if rng.random() < sharing else _wrong_answer(rng, problem))
+    return answers
+
+
+def _wrong_answer(rng: Random, problem: Problem) -> int:
+    while True:
+        slip: Slip = draw_slip(rng, problem)
+        answer = slipped_answer(problem, slip)
+        if 0 <= answer <= LARGEST and answer != problem.gold:
+            return answer
