@@ -14,6 +14,7 @@ class Exclusion(StrEnum):
     EMPTY = "empty"
     TRUNCATED = "truncated"
     FILTERED = "filtered"
+    CUT = "cut"
     UNCLOSED_THINKING = "unclosed_thinking"
     NO_ANSWER = "no_answer"
     AFTER_STOP = "after_stop"

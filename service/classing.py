@@ -24,6 +24,10 @@ class _Group:
         return -len(self.members), min(member.sample.index for member in self.members)
 
 
+UNFIT = {FinishReason.FILTERED: Exclusion.FILTERED, FinishReason.CUT: Exclusion.CUT}
+"""Ends after which a completion never votes, whatever it says."""
+
+
 def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candidate:
     """The sample with its answer, or with the reason why it does not vote.
 
@@ -32,8 +36,8 @@ def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candi
     """
     if sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED:
         return Candidate(sample, None, Exclusion.FAILED)
-    if sample.finish_reason is FinishReason.FILTERED:
-        return Candidate(sample, None, Exclusion.FILTERED)
+    if sample.finish_reason in UNFIT:
+        return Candidate(sample, None, UNFIT[sample.finish_reason])
     if not sample.text.strip():
         return Candidate(sample, None, Exclusion.EMPTY)
     visible, unclosed = strip_thinking(sample.text)

@@ -1,6 +1,6 @@
 """Turn examples into batches of about equal size, each of rows of about equal length."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +9,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from workers.abacus.examples import EARLY_SHARES, Example, ExampleMaker, shares
+from workers.abacus.problems import LARGEST
 from workers.abacus.tokenizer import ASSISTANT, END, USER
 
 TASKS = tuple(EARLY_SHARES)
 EARLY = len(TASKS)
-"""The task number of verdicts asked for at the proposed answer itself."""
+"""The task number of the counts asked for at the ideas and the proposed answer of a verdict's prompt."""
 
 _BUCKET = 8
 _CHUNK = 1500
@@ -36,7 +37,7 @@ class _Row:
     prompt_length: int
     task: int
     weights: list[float]
-    early: int | None
+    verdict: bool
 
 
 class BatchMaker:
@@ -48,6 +49,9 @@ class BatchMaker:
         self._tokens = tokens
         self._buckets: dict[int, list[_Row]] = defaultdict(list)
         self._asking = tokenizer.convert_tokens_to_ids("Is the possible answer:")
+        self._ideas = tokenizer.convert_tokens_to_ids("Here are some ideas that were brainstormed:")
+        self._number_ids = [int(tokenizer.convert_tokens_to_ids(str(number))) for number in range(LARGEST + 1)]
+        self._numbers = frozenset(self._number_ids)
         self._spent = dict.fromkeys(TASKS, 0.0)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -91,17 +95,23 @@ class BatchMaker:
         for example, prompt, completion in zip(examples, encode(prompts), encode(completions), strict=True):
             ids = [*prompt.ids, *completion.ids]
             weights = _token_weights(example, completion.tokens)
-            rows.append(_Row(ids, len(prompt.ids), TASKS.index(example.task), weights, self._early(example)))
+            rows.append(_Row(ids, len(prompt.ids), TASKS.index(example.task), weights, example.truth is not None))
         return rows
 
-    def _early(self, example: Example) -> int | None:
-        if example.truth is None:
-            return None
-        return int(self._tokenizer.convert_tokens_to_ids("(A)" if example.truth else "(B)"))
+    def _counts(self, row: _Row) -> Iterator[tuple[int, int]]:
+        """Each idea's and the proposal's place in a verdict's prompt, and the token of how often it has come by then.
 
-    def _proposal(self, row: _Row) -> int:
-        """Where in the row the proposed answer ends: before the line break ahead of the options."""
-        return max(place for place, token in enumerate(row.ids) if token == self._asking) - 2
+        Nobody reads these predictions; learning them teaches the model to look whether the proposal is among the ideas,
+        which one token of verdict an example never did.
+        """
+        first = max(place for place, token in enumerate(row.ids) if token == self._ideas)
+        last = max(place for place, token in enumerate(row.ids) if token == self._asking)
+        met: Counter[int] = Counter()
+        for place in range(first, last):
+            token = row.ids[place]
+            if token in self._numbers:
+                met[token] += 1
+                yield place, self._number_ids[met[token]]
 
     def _batch(self, rows: list[_Row]) -> Batch:
         width = max(len(row.ids) for row in rows)
@@ -117,19 +127,19 @@ class BatchMaker:
             places += range(start, start + len(written))
             targets += written
             # The end of an answer is a token like any other, but not worth a verdict's weight.
-            weights += [*row.weights[:-1], 1.0 if row.early is None else 0.1]
+            weights += [*row.weights[:-1], 0.1 if row.verdict else 1.0]
             tasks += [row.task] * len(written)
-            if row.early is not None:
-                places.append(number * width + self._proposal(row))
-                targets.append(row.early)
-                weights.append(row.weights[0])
+            for place, count in self._counts(row) if row.verdict else ():
+                places.append(number * width + place)
+                targets.append(count)
+                weights.append(1.0)
                 tasks.append(EARLY)
         return Batch(ids, torch.tensor(places), torch.tensor(targets), torch.tensor(weights), torch.tensor(tasks))
 
 
 TALLY_WEIGHT = 4.0
-"""Of the numbers of a tally: which solution says what, and how often it was said, is all that a tally has to learn."""
-
+"""Of the numbers of a tally: which solution says what, and how often it was said, is all that a tally has to learn. And
+of the number of the solution that a rewriting follows."""
 
 REWRITTEN_WEIGHT = 3.0
 """Of the numbers of a solution that is written in the light of others."""
@@ -145,6 +155,6 @@ def _token_weights(example: Example, tokens: Sequence[str]) -> list[float]:
         lines += "\u010a" in token
         if lines >= 2 and token.isdigit():
             weights[place] = REWRITTEN_WEIGHT
-        elif token.isdigit() and not (place and tokens[place - 1].startswith("Solution")):
+        elif token.isdigit() and (lines or not (place and tokens[place - 1].startswith("Solution"))):
             weights[place] = TALLY_WEIGHT
     return weights

@@ -19,14 +19,14 @@ from workers.abacus.solutions import (
 )
 
 EARLY_SHARES = {"solve": 0.46, "gsa": 0.20, "self_agreement": 0.14, "p_true": 0.09, "fobar": 0.11}
-LATE_SHARES = {"solve": 0.34, "gsa": 0.30, "self_agreement": 0.16, "p_true": 0.09, "fobar": 0.11}
-LAST_SHARES = {"solve": 0.26, "gsa": 0.54, "self_agreement": 0.09, "p_true": 0.02, "fobar": 0.09}
+LATE_SHARES = {"solve": 0.30, "gsa": 0.31, "self_agreement": 0.17, "p_true": 0.11, "fobar": 0.11}
+LAST_SHARES = {"solve": 0.26, "gsa": 0.42, "self_agreement": 0.13, "p_true": 0.10, "fobar": 0.09}
 """What share of the training tokens each skill takes: first, from `TURN` on, and from `LAST_TURN` on."""
 
 TURN = 0.45
 """When, as a share of the run, the arithmetic stands and comparing becomes the larger task."""
 
-LAST_TURN = 0.9
+LAST_TURN = 0.85
 """When, as a share of the run, writing a solution in the light of others, learned last, takes most of the rest."""
 
 EXPRESSIONS = Mix(term_weights=(3.0, 1.0, 1.0), story_share=0.2)
@@ -44,6 +44,10 @@ def shares(progress: float) -> dict[str, float]:
 
 VARIED_SHARE = 0.5
 """How many self-agreement examples are of the varied kind."""
+
+MISLED_SHARE = 0.4
+"""How many of the drawn sets whose commonest answer is wrong are kept for GSA: against a clear majority, which is right
+more often than the model itself, a solution of one's own is the exception."""
 
 VERDICT_WEIGHT = 2.0
 """A verdict is one token where other completions have forty; while it is still guessing, its weight is only noise."""
@@ -102,22 +106,31 @@ class ExampleMaker:
         return Example("solve", problem.question, solve(self.rng, problem).text)
 
     def _gsa(self) -> Example:
-        drawn = self._sample_set()
+        drawn = self._sample_set() if self.progress < TURN else self._mostly_led()
         # It counts as self-agreement does, so that one skill serves both, and then has the common answer at hand.
         counted = tally([each.answer for each in drawn.samples])
         prompt = self._compare("gsa", drawn)
         if self.progress < TURN:
             return Example("gsa", prompt, f"{counted}\n{solve(self.rng, drawn.problem).text}")
         common = first_mode([each.answer for each in drawn.samples])
-        completion = f"{counted}\n{MAJORITY_PHRASE} {common}.\n{self._follow(drawn)}"
+        completion = f"{counted}\n{MAJORITY_PHRASE} {common}.{self._follow(drawn, common)}"
         return Example("gsa", prompt, completion, tallied=True)
 
-    def _follow(self, drawn: SampleSet) -> str:
-        """A right solution along the path of the first sample that is right all through; any right one if none is."""
-        for sample in drawn.samples:
-            if sample.answer == drawn.problem.gold and steps_hold(sample.text):
-                return sample.text
-        return solve(self.rng, drawn.problem).text
+    def _mostly_led(self) -> SampleSet:
+        """A set whose commonest answer is right, and sometimes one whose is not."""
+        while True:
+            drawn = self._sample_set()
+            led = first_mode([each.answer for each in drawn.samples]) == drawn.problem.gold
+            if led or self.rng.random() < MISLED_SHARE:
+                return drawn
+
+    def _follow(self, drawn: SampleSet, common: int) -> str:
+        """The path of the sample with which the count was won, named first, if it is right; else a right one."""
+        place = max(place for place, sample in enumerate(drawn.samples) if sample.answer == common)
+        sample = drawn.samples[place]
+        if common == drawn.problem.gold and steps_hold(sample.text):
+            return f" Solution {place + 1}:\n{sample.text}"
+        return f"\n{solve(self.rng, drawn.problem).text}"
 
     def _self_agreement(self) -> Example:
         varied = self.progress >= TURN and self.rng.random() < VARIED_SHARE

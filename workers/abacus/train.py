@@ -29,7 +29,7 @@ from workers.abacus.tokenizer import build_tokenizer
 
 MODEL = Path(__file__).parent / "model"
 
-STEPS = 4_000
+STEPS = 4_400
 BATCHES = 2
 """Batches a step. A batch holds rows of one length and so mostly one skill; a step should see several."""
 BATCH_TOKENS = 3072
@@ -151,7 +151,7 @@ class _Report:
 
     def print(self, step: int) -> None:
         means = (self._sums / self._counts.clamp(min=1)).tolist()
-        parts = "  ".join(f"{task} {mean:.3f}" for task, mean in zip((*TASKS, "early_verdict"), means, strict=True))
+        parts = "  ".join(f"{task} {mean:.3f}" for task, mean in zip((*TASKS, "counts"), means, strict=True))
         self.say(f"step {step}  {self._tokens / 1e6:.2f} M tokens  {parts}")
         self._sums.zero_()
         self._counts.zero_()

@@ -5,9 +5,9 @@ clear error and never half understood. Failures are data, from a closed set. No 
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 WIRE_VERSION = 1
 
@@ -46,8 +46,17 @@ class Provides(StrEnum):
     SELF_CERTAINTY = "self_certainty"
     ENTROPY = "entropy"
     LOWEST_GROUP_CONFIDENCE = "lowest_group_confidence"
+    GROUP_CONFIDENCES = "group_confidences"
     SEED = "seed"
     CHAT = "chat"
+    LOGIT_BIAS = "logit_bias"
+    PREFIX_CONTINUE = "prefix_continue"
+    OPTION_LOGPROBS = "option_logprobs"
+    CONFIDENCE_CUT = "confidence_cut"
+    CAUTIOUS = "cautious"
+    REWARD = "reward"
+    EMBED = "embed"
+    ENTAIL = "entail"
 
 
 class FinishReason(StrEnum):
@@ -57,6 +66,7 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     FILTERED = "content_filter"
     CANCELLED = "cancelled"
+    CUT = "cut"
 
 
 class FailureKind(StrEnum):
@@ -84,8 +94,39 @@ class Message(Frozen):
     content: Text
 
 
+class ConfidenceCut(Frozen):
+    """End a completion whose confidence falls below a bar: DeepConf online (arXiv 2508.15260, section 3.3).
+
+    Confidence is the mean token confidence of the last `window` tokens; nothing is cut before it has so many. The bar
+    is `bar`, or else the percentile `100 - percentile` of the lowest such confidences of the job's first `warmup`
+    samples, which are drawn in full, before the others.
+    """
+
+    bar: Finite | None = None
+    warmup: int = Field(default=16, ge=1)
+    percentile: float = Field(default=90.0, gt=0.0, lt=100.0)
+    window: int = Field(default=2_048, ge=1)
+
+
+class Caution(Frozen):
+    """Try several continuations where the model is unsure: cautious next token prediction (arXiv 2507.03038).
+
+    The higher the entropy (nats) of the next token lies between `entropy_low` and `entropy_high`, the more continuations
+    (1 to `trials`) are drawn up to the next punctuation mark; the one of the lowest perplexity is kept.
+    """
+
+    trials: int = Field(default=10, ge=1, le=64)
+    entropy_low: float = Field(default=0.01, ge=0.0)
+    entropy_high: float = Field(default=1.5, gt=0.0)
+
+
 class Sampling(Frozen):
-    """How completions are drawn. `temperature` 0 is greedy. Sample i draws with the seed `seed + i`."""
+    """How completions are drawn. `temperature` 0 is greedy. Sample i draws with the seed `seed + i`.
+
+    `logit_bias`: added to the logits of these token ids before anything else; statistics stay those of the model.
+    `options`: the completion is one of these strings, drawn by their likelihood at `temperature` (0: the likeliest).
+    `end_at_answer`: a completion ends as soon as it has stated its answer, as far as the backend can tell.
+    """
 
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
@@ -94,6 +135,14 @@ class Sampling(Frozen):
     max_tokens: int = Field(default=256, ge=1)
     stop: tuple[str, ...] = ()
     seed: int | None = Field(default=None, ge=0, lt=2**63)
+    logit_bias: tuple[tuple[int, Finite], ...] = ()
+    options: tuple[Text, ...] = ()
+    end_at_answer: bool = False
+    cut: ConfidenceCut | None = None
+    caution: Caution | None = None
+
+
+JobKind = Literal["sample", "reward", "embed", "entail"]
 
 
 class Job(Frozen):
@@ -101,19 +150,35 @@ class Job(Frozen):
 
     `batch` names the prompt within the answer: "samples", or one of its aggregation calls. `question_id` names
     a recorded question for the replay backend. The deadline is not part of it: it is Redis time, set when it is queued.
+    `prefix`: how every completion begins; only what follows it is drawn and returned. A job of another `kind` draws
+    nothing: its sample i holds the `values` of `texts[i]` (a text of `entail` is a premise, its pair the hypothesis).
     """
 
     v: Literal[1] = 1
     job_id: str
     answer_id: str
     model: str
-    messages: tuple[Message, ...] = Field(min_length=1)
-    sampling: Sampling
+    kind: JobKind = "sample"
+    messages: tuple[Message, ...] = ()
+    prefix: Text = ""
+    texts: tuple[Text, ...] = ()
+    pairs: tuple[Text, ...] = ()
+    sampling: Sampling = Sampling()
     first: int = Field(ge=0)
     last: int = Field(ge=1)
     batch: str = SAMPLES
     question_id: str | None = None
     use: Literal["sampling", "aggregation"] = "sampling"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "sample" and not self.messages:
+            raise ValueError("a job that draws samples has messages")
+        if self.kind != "sample" and len(self.texts) < self.last:
+            raise ValueError("a job that draws nothing has a text for each index")
+        if self.kind == "entail" and len(self.pairs) != len(self.texts):
+            raise ValueError("each premise has its hypothesis")
+        return self
 
 
 class SampleStatistics(Frozen):
@@ -127,7 +192,10 @@ class SampleStatistics(Frozen):
     mean_logprob: Finite | None = None
     self_certainty: Finite | None = None
     entropy: Finite | None = None
+    mean_confidence: Finite | None = None
     lowest_group_confidence: Finite | None = None
+    bottom_group_confidence: Finite | None = None
+    tail_confidence: Finite | None = None
 
 
 class Failure(Frozen):
@@ -138,7 +206,12 @@ class Failure(Frozen):
 
 
 class Sample(Frozen):
-    """One independently drawn completion, or the reason why there is none."""
+    """One independently drawn completion, or the reason why there is none.
+
+    `option_logprobs`: natural log of each of the sampling's options' likelihood after the prompt, whole strings, not
+    normalised. `values`: what a reward (one number), an embedding (a vector) or an entailment job (probabilities of
+    entailment, neutral, contradiction) found. `saved_tokens`: what a cut completion would have had more, at a guess.
+    """
 
     index: int = Field(ge=0)
     text: str = Field(default="", max_length=MAX_COMPLETION_CHARS)
@@ -147,6 +220,9 @@ class Sample(Frozen):
     prompt_tokens: int = Field(default=0, ge=0)
     completion_tokens: int = Field(default=0, ge=0)
     statistics: SampleStatistics = SampleStatistics()
+    option_logprobs: tuple[Finite, ...] = ()
+    values: tuple[Finite, ...] = ()
+    saved_tokens: int = Field(default=0, ge=0)
     failure: Failure | None = None
 
 

@@ -11,6 +11,17 @@ from workers.backends.torch_local.engine import Engine, Order
 from workers.backends.torch_local.model import load
 from workers.wire.messages import FailureKind, Job, Provides, Sample
 
+_PROVIDES = frozenset(
+    {
+        Provides.MEAN_LOGPROB,
+        Provides.SELF_CERTAINTY,
+        Provides.ENTROPY,
+        Provides.LOWEST_GROUP_CONFIDENCE,
+        Provides.SEED,
+        Provides.CHAT,
+    }
+)
+
 
 class TorchBackend:
     """Draws samples with the model in `model_dir`.
@@ -27,7 +38,7 @@ class TorchBackend:
     def __init__(
         self, model_dir: str, device: str = "auto", *, threads: int | None = None, capacity_samples: int = 64
     ) -> None:
-        self.provides = frozenset(Provides)
+        self.provides = _PROVIDES
         self.capacity_samples = capacity_samples
         self._engine = Engine(partial(load, Path(model_dir), device), threads, capacity_samples)
 
