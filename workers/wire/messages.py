@@ -111,8 +111,8 @@ class ConfidenceCut(Frozen):
 class Caution(Frozen):
     """Try several continuations where the model is unsure: cautious next token prediction (arXiv 2507.03038).
 
-    The higher the entropy (nats) of the next token lies between `entropy_low` and `entropy_high`, the more continuations
-    (1 to `trials`) are drawn up to the next punctuation mark; the one of the lowest perplexity is kept.
+    The higher the entropy (nats) of the next token between `entropy_low` and `entropy_high`, the more continuations (1
+    to `trials`) are drawn up to the next punctuation mark; the one of the lowest perplexity is kept.
     """
 
     trials: int = Field(default=10, ge=1, le=64)
