@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BloomConfig,
+    BloomForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from tests.tiny_model import make_tiny_model
 from workers.backends.base import BackendError
-from workers.backends.torch_local import engine
 from workers.backends.torch_local.backend import TorchBackend
-from workers.backends.torch_local.decode import Batch
 from workers.backends.torch_local.model import LoadedModel, load
+from workers.backends.torch_local.rows import Row
 from workers.wire.messages import FailureKind, FinishReason, Job, Message, Provides, Sample, Sampling
 
 
@@ -55,41 +61,46 @@ async def draw(backend: TorchBackend, asked: Job, indices: tuple[int, ...] | Non
     return sorted(samples, key=lambda sample: sample.index)
 
 
-def drawn_tokens(model: LoadedModel, asked: Job, indices: tuple[int, ...]) -> dict[int, list[int]]:
-    """Each sample's token ids, as the batch holds them when the sample ends."""
+@pytest.fixture
+def drawn_tokens(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[int]]:
+    """Each finished sample's token ids, as its row holds them at its end."""
     found: dict[int, list[int]] = {}
-    with torch.inference_mode():
-        prefix = model.read(model.prompt_ids(asked.messages))
-        drafts = [engine.Draft(index, (asked.sampling.seed or 0) + index, asked.sampling) for index in indices]
-        batch = Batch(model, prefix, drafts)
-        for sample in batch.run(lambda: False):
-            row = next(row for row, draft in enumerate(batch._rows) if draft.index == sample.index)
-            found[sample.index] = batch._tokens[row, : sample.completion_tokens].tolist()
+    finish = Row.sample
+
+    def noted(self: Row, *given: Any) -> Sample:
+        found[self.index] = self.tokens
+        return finish(self, *given)
+
+    monkeypatch.setattr(Row, "sample", noted)
     return found
 
 
-async def test_statistics_are_those_of_a_float64_reference(folder: Path, reference: Any, backend: TorchBackend) -> None:
-    """All four statistics, over every drawn token, equal a teacher-forced float64 forward."""
+async def test_statistics_are_those_of_a_float64_reference(
+    folder: Path, reference: Any, backend: TorchBackend, drawn_tokens: dict[int, list[int]]
+) -> None:
+    """All statistics, over every drawn token, equal a teacher-forced float64 forward."""
     asked, indices = job(temperature=0.7, top_k=50, max_tokens=60), (0, 1, 2, 3, 4, 5)
-    model = load(folder, "cpu")
-    prompt = model.prompt_ids(asked.messages)
-    tokens = drawn_tokens(model, asked, indices)
+    prompt = load(folder, "cpu").prompt_ids(asked.messages)
     for sample in await draw(backend, asked, indices):
-        drawn = tokens[sample.index]
+        drawn = drawn_tokens[sample.index]
         assert sample.completion_tokens == len(drawn)
         with torch.inference_mode():
             logits = reference(torch.tensor([prompt + drawn])).logits[0, len(prompt) - 1 : -1]
         logp = logits.log_softmax(-1)
-        vocabulary = logp.shape[1]
+        chosen = logp.gather(1, torch.tensor(drawn).unsqueeze(1))
         confidence = -logp.topk(20, dim=-1).values.mean(-1)
         window = min(max(len(drawn) // 8, 32), len(drawn))
-        groups = [confidence[start : start + window].mean() for start in range(len(drawn) - window + 1)]
-        uniform = torch.full_like(logp, 1 / vocabulary)
+        groups = torch.stack([confidence[at : at + window].mean() for at in range(len(drawn) - window + 1)])
+        uniform = torch.full_like(logp, 1 / logp.shape[1])
         expected = {
-            "mean_logprob": logp.gather(1, torch.tensor(drawn).unsqueeze(1)).mean(),
+            "mean_logprob": chosen.mean(),
+            "sum_logprob": chosen.sum(),
             "self_certainty": (uniform * (uniform.log() - logp)).sum(-1).mean(),
             "entropy": -(logp.exp() * logp).sum(-1).mean(),
-            "lowest_group_confidence": min(groups),
+            "mean_confidence": confidence.mean(),
+            "lowest_group_confidence": groups.min(),
+            "bottom_group_confidence": groups.sort().values[: max(1, math.ceil(len(groups) / 10))].mean(),
+            "tail_confidence": confidence[-2048:].mean(),
         }
         found = sample.statistics.model_dump()
         assert found == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-4, abs=1e-5)
@@ -170,8 +181,8 @@ async def test_logits_that_are_no_numbers_fail_their_sample(
     """The other samples of the batch come."""
     forward = LoadedModel.forward
 
-    def poisoned(self: LoadedModel, ids: torch.Tensor, cache: Any) -> torch.Tensor:
-        logits = forward(self, ids, cache)
+    def poisoned(self: LoadedModel, ids: torch.Tensor, *given: Any) -> torch.Tensor:
+        logits = forward(self, ids, *given)
         if len(logits) == 4:
             logits[2] = math.nan
         return logits
@@ -190,10 +201,10 @@ async def test_a_batch_that_does_not_fit_is_halved(
     expected = [sample.text for sample in await draw(backend, job(8))]
     forward = LoadedModel.forward
 
-    def small(self: LoadedModel, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+    def small(self: LoadedModel, ids: torch.Tensor, *given: Any) -> torch.Tensor:
         if ids.shape[1] == 1 and len(ids) > fitting:
             raise torch.OutOfMemoryError("told so")
-        return forward(self, ids, cache)
+        return forward(self, ids, *given)
 
     monkeypatch.setattr(LoadedModel, "forward", small)
     samples = await draw(backend, job(8))
@@ -207,7 +218,7 @@ async def test_an_unforeseen_error_is_an_internal_failure_and_the_engine_lives(
 ) -> None:
     """Its message, which may quote the prompt, stays inside."""
     with monkeypatch.context() as patch:
-        patch.setattr(LoadedModel, "read", lambda *_: 1 / 0)
+        patch.setattr(LoadedModel, "forward", lambda *_: 1 / 0)
         with pytest.raises(BackendError) as caught:
             await draw(backend, job(2))
     assert (caught.value.kind, caught.value.detail) == (FailureKind.INTERNAL, "ZeroDivisionError")
@@ -219,10 +230,10 @@ async def test_a_closed_iterator_stops_within_a_step(backend: TorchBackend, monk
     steps = 0
     forward = LoadedModel.forward
 
-    def counted(self: LoadedModel, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+    def counted(self: LoadedModel, *given: Any) -> torch.Tensor:
         nonlocal steps
         steps += 1
-        return forward(self, ids, cache)
+        return forward(self, *given)
 
     monkeypatch.setattr(LoadedModel, "forward", counted)
     async with aclosing(backend.sample(job(16, max_tokens=400), tuple(range(16)))) as samples:
@@ -256,20 +267,34 @@ async def test_a_model_without_a_chat_template_gets_the_plain_text(tmp_path: Pat
     assert model.text(model.prompt_ids(messages)) == "Think.\n1 + 1?"
 
 
-def test_sliding_windows_keep_transformers_own_cache(tmp_path: Path) -> None:
-    """A model with another kind of cache layer decodes as transformers does, beyond its window too."""
+async def test_a_model_with_a_sliding_window_is_served_within_it(tmp_path: Path) -> None:
+    """There it decodes as transformers does; beyond it, a prompt is a typed error."""
     make_tiny_model(tmp_path, hidden=32, layers=1)
     torch.manual_seed(0)
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = MistralConfig(vocab_size=800, num_key_value_heads=2, sliding_window=8, bos_token_id=None, **small)
-    MistralForCausalLM(config).save_pretrained(tmp_path)
-    model, prompt = load(tmp_path, "cpu"), list(range(10, 43))
-    with torch.inference_mode():
-        greedy = [engine.Draft(index, 0, Sampling(temperature=0, max_tokens=20 - 8 * index)) for index in range(2)]
-        samples = list(Batch(model, model.read(prompt), greedy).run(lambda: False))
-        output = model.network.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=20, eos_token_id=0)
-    drawn = output[0, len(prompt) :].tolist()
-    assert [(sample.index, sample.text) for sample in samples] == [(1, model.text(drawn[:12])), (0, model.text(drawn))]
+    config = MistralConfig(vocab_size=800, num_key_value_heads=2, sliding_window=64, bos_token_id=None, **small)
+    network = MistralForCausalLM(config)
+    network.save_pretrained(tmp_path)
+    backend = TorchBackend(str(tmp_path), "cpu", threads=1)
+    await backend.start()
+    asked = job(2, "What is 1 + 2?", temperature=0, max_tokens=500)
+    model = load(tmp_path, "cpu")
+    prompt = model.prompt_ids(asked.messages)
+    output = network.eval().generate(torch.tensor([prompt]), do_sample=False, max_length=64, eos_token_id=0)
+    samples = await draw(backend, asked)
+    assert [sample.text for sample in samples] == [model.text(output[0, len(prompt) :].tolist())] * 2
+    with pytest.raises(BackendError) as caught:
+        await draw(backend, job(1, "a " * 80))
+    await backend.close()
+    assert caught.value.kind is FailureKind.CONTEXT_OVERFLOW
+
+
+async def test_a_model_that_the_engine_does_not_compute_is_refused_at_the_start(tmp_path: Path) -> None:
+    """Not served wrongly: its attention is not the plain one."""
+    make_tiny_model(tmp_path, hidden=32, layers=1)
+    BloomForCausalLM(BloomConfig(vocab_size=800, hidden_size=32, n_layer=1, n_head=2)).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="another backend"):
+        await TorchBackend(str(tmp_path), "cpu", threads=1).start()
 
 
 async def test_a_missing_folder_stops_the_start(tmp_path: Path) -> None:

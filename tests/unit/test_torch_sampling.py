@@ -1,12 +1,13 @@
 """Drawing tokens: the distribution that the settings ask for, rows that do not meet, groups of token confidences."""
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from workers.backends.torch_local.sampling import Draw
-from workers.backends.torch_local.token_statistics import group_window, lowest_group
+from workers.backends.torch_local.sampling import Draw, Uniforms, pick
+from workers.backends.torch_local.token_statistics import group_confidences, group_window
 from workers.wire.messages import Sampling
 
 CPU = torch.device("cpu")
@@ -14,8 +15,9 @@ CPU = torch.device("cpu")
 
 def frequencies(settings: Sampling, logits: torch.Tensor, draws: int = 4000) -> torch.Tensor:
     """How often each token is drawn."""
-    drawing = Draw([settings] * draws, list(range(draws)), len(logits), CPU)
-    return torch.bincount(drawing.draw(logits.expand(draws, -1)), minlength=len(logits)) / draws
+    drawing = Draw([settings] * draws, len(logits), CPU)
+    uniforms = [Uniforms(seed).next() for seed in range(draws)]
+    return torch.bincount(drawing.draw(logits.expand(draws, -1), uniforms), minlength=len(logits)) / draws
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,10 @@ def frequencies(settings: Sampling, logits: torch.Tensor, draws: int = 4000) -> 
         (Sampling(temperature=1.0, top_p=0.01), lambda p: (p == p.max()).double()),
         (Sampling(temperature=1.0, top_k=3, top_p=0.85), lambda p: p * (p >= 0.15)),
         (Sampling(temperature=1.0, min_p=0.3), lambda p: p * (p >= 0.15)),
+        (
+            Sampling(temperature=1.0, logit_bias=((1, -100.0), (2, math.log(2)))),
+            lambda p: p * torch.tensor([1, 0, 2, 1, 1]),
+        ),
     ],
 )
 def test_tokens_are_drawn_as_often_as_their_probability(
@@ -42,25 +48,57 @@ def test_tokens_are_drawn_as_often_as_their_probability(
 
 
 def test_rows_with_different_settings_do_not_meet() -> None:
-    """Each row draws as it would alone, also after rows left."""
-    logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))
+    """Each row draws as it would alone."""
+    logits = torch.randn(5, 50, generator=torch.Generator().manual_seed(0))
     settings = [
         Sampling(temperature=0),
         Sampling(temperature=1.0, top_k=5),
         Sampling(temperature=2.0, top_p=0.5),
         Sampling(temperature=0.7, min_p=0.2),
+        Sampling(temperature=1.0, logit_bias=((7, 3.0),)),
     ]
-    mixed = Draw(settings, [1, 2, 3, 4], 50, CPU)
-    alone = [Draw([one], [seed], 50, CPU) for one, seed in zip(settings, [1, 2, 3, 4], strict=True)]
-    for _ in range(70):
-        assert mixed.draw(logits).tolist() == [int(one.draw(logits[row : row + 1])) for row, one in enumerate(alone)]
-    mixed.select([3, 1])
-    for _ in range(70):
-        assert mixed.draw(logits[[3, 1]]).tolist() == [int(alone[row].draw(logits[row : row + 1])) for row in (3, 1)]
+    mixed = Draw(settings, 50, CPU)
+    alone = [Draw([one], 50, CPU) for one in settings]
+    for seed in range(70):
+        uniforms = [Uniforms(seed * 5 + row).next() for row in range(5)]
+        expected = [int(one.draw(logits[row : row + 1], uniforms[row : row + 1])) for row, one in enumerate(alone)]
+        assert mixed.draw(logits, uniforms).tolist() == expected
+
+
+@pytest.mark.parametrize("settings", [Sampling(top_p=0.9), Sampling(top_p=0.999), Sampling(top_k=700, top_p=0.9)])
+def test_a_large_vocabulary_is_cut_as_if_all_of_it_were_sorted(settings: Sampling) -> None:
+    """Looking at the likeliest few first changes nothing, whether what is kept lies within them or not."""
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.cat([torch.randn(3, 2_000, generator=generator) * scale for scale in (0.1, 1.0, 8.0)])
+    found = Draw([settings.model_copy(update={"temperature": 1.0})] * 9, 2_000, CPU).probabilities(logits) > 0
+    for row, probabilities in enumerate(logits.double().softmax(-1)):
+        ordered, places = probabilities.sort(descending=True)
+        ordered = ordered[: settings.top_k]
+        keep = (ordered.cumsum(0) - ordered) < settings.top_p * ordered.sum()
+        assert abs(int(found[row].sum()) - int(keep.sum())) <= 1  # float32 may place the very edge otherwise
+        assert bool(found[row][places[: int(keep.sum()) - 1]].all())
+
+
+def test_a_seeds_numbers_are_always_the_same() -> None:
+    """Also beyond a block."""
+    first, second = Uniforms(5), Uniforms(5)
+    numbers = [first.next() for _ in range(200)]
+    assert numbers == [second.next() for _ in range(200)]
+    assert all(0 <= number < 1 for number in numbers)
+    assert len(set(numbers)) == 200
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(1.0, (0.6, 0.3, 0.1)), (0.0, (1.0, 0.0, 0.0))])
+def test_options_are_picked_by_their_likelihood(temperature: float, expected: tuple[float, ...]) -> None:
+    """Whatever their likelihoods add up to."""
+    logprobs = [math.log(share) - 30 for share in (0.6, 0.3, 0.1)]
+    picked = [pick(logprobs, temperature, (number + 0.5) / 1000) for number in range(1000)]
+    assert [picked.count(option) / 1000 for option in range(3)] == pytest.approx(list(expected), abs=0.002)
 
 
 def test_the_group_is_an_eighth_within_bounds() -> None:
-    """Windows of DeepConf's groups, and the smallest mean over them."""
+    """Windows of DeepConf's groups, and the means over them."""
     assert [group_window(length) for length in (1, 31, 200, 800, 100_000)] == [1, 31, 32, 100, 2_048]
-    falling = torch.arange(64, 0, -1, dtype=torch.float64)
-    assert float(lowest_group(falling)) == pytest.approx(16.5)
+    falling = [float(number) for number in range(64, 0, -1)]
+    assert min(group_confidences(falling, group_window(64))) == pytest.approx(16.5)
+    assert group_confidences([1.0, 2.0, 6.0], 2) == [1.5, 4.0]

@@ -52,6 +52,7 @@ class BatchMaker:
         self._ideas = tokenizer.convert_tokens_to_ids("Here are some ideas that were brainstormed:")
         self._number_ids = [int(tokenizer.convert_tokens_to_ids(str(number))) for number in range(LARGEST + 1)]
         self._numbers = frozenset(self._number_ids)
+        self._wanted = EARLY_SHARES
         self._spent = dict.fromkeys(TASKS, 0.0)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -78,6 +79,9 @@ class BatchMaker:
         lengths = {"solve": 70.0, "gsa": 250.0, "self_agreement": 250.0, "p_true": 45.0, "fobar": 75.0}
         examples = []
         wanted = shares(self._maker.progress)
+        if wanted is not self._wanted:
+            # Counted from the start, a skill whose share falls would get nothing until the past is made up for.
+            self._wanted, self._spent = wanted, dict.fromkeys(TASKS, 0.0)
         for _ in range(_CHUNK):
             task = min(TASKS, key=lambda name: self._spent[name] / wanted[name])
             self._spent[task] += lengths[task]

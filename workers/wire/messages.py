@@ -186,10 +186,13 @@ class SampleStatistics(Frozen):
 
     `mean_logprob`: natural log, mean over tokens. `self_certainty`: mean over tokens of KL(uniform || p), nats, >= 0
     (arXiv 2502.18581). `entropy`: mean over tokens, nats. `lowest_group_confidence`: smallest sliding mean of the token
-    confidence -mean(log p of the 20 likeliest tokens) (arXiv 2508.15260). None: the backend cannot give it.
+    confidence -mean(log p of the 20 likeliest tokens) (arXiv 2508.15260), and of the same token confidence:
+    `mean_confidence` over all tokens, `tail_confidence` over the last 2,048, `bottom_group_confidence` over the tenth
+    of the groups that is lowest. `sum_logprob`: over tokens. None: the backend cannot give it.
     """
 
     mean_logprob: Finite | None = None
+    sum_logprob: Finite | None = None
     self_certainty: Finite | None = None
     entropy: Finite | None = None
     mean_confidence: Finite | None = None

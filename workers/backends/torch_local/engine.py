@@ -1,74 +1,70 @@
-"""The one thread in which a backend's model runs: a queue of orders in, samples out to each order's event loop.
+"""The one thread in which a backend's model runs: orders come in from event loops, samples go back to them.
 
-First form: orders are decoded one after another, each as batches of its own. `Engine` is the place where batches of
-several orders will meet; nothing outside this folder knows how orders share the device.
+Each turn of the loop takes in what came, reads at most one chunk of prompts, lets samples start where there is room,
+and decodes one step of the whole batch. Whatever goes wrong ends the orders it belongs to, never the thread.
 """
 
-import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
-from workers.backends.base import BackendError
-from workers.backends.torch_local.decode import Batch, Draft
-from workers.backends.torch_local.model import LoadedModel, Prefix
-from workers.wire.messages import Failure, FailureKind, Job, Sample
+from workers.backends.torch_local.facts import EngineFacts
+from workers.backends.torch_local.model import LoadedModel
+from workers.backends.torch_local.rows import Order
+from workers.backends.torch_local.scheduler import Limits, Scheduler
+from workers.wire.messages import FailureKind
 
 _log = logging.getLogger(__name__)
 
+_MOST_INVALID = 3
+"""After so many samples with invalid logits, and none without in between, the model is taken for broken."""
 
-@dataclass(slots=True, eq=False)
-class Order:
-    """Samples asked for by one `Backend.sample` call. `seed` is that of sample 0."""
 
-    job: Job
-    indices: tuple[int, ...]
-    seed: int
-    loop: asyncio.AbstractEventLoop
-    inbox: asyncio.Queue[Sample | BackendError] = field(default_factory=asyncio.Queue)
-    cancelled: bool = False
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Asks the thread for one forward pass; `done` is told whether it could be run."""
 
-    def deliver(self, item: Sample | BackendError) -> None:
-        """Hands a sample, or the reason why no further ones come, to the loop that waits for it (from any thread)."""
-        try:
-            self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            self.cancelled = True
+    done: Callable[[bool], None]
 
 
 class Engine:
-    """Runs orders on a model. `batch_samples` is the most rows decoded together."""
+    """Runs orders on a model. `limits` is called with the loaded model."""
 
-    def __init__(self, load: Callable[[], LoadedModel], threads: int | None, batch_samples: int) -> None:
+    def __init__(
+        self, load: Callable[[], LoadedModel], threads: int | None, limits: Callable[[LoadedModel], Limits]
+    ) -> None:
         self._load = load
         self._threads = threads
-        self._batch_samples = batch_samples
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._limits = limits
+        self._incoming: queue.SimpleQueue[Order | Probe | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._current: Order | None = None
+        self._stopping = False
+        self.scheduler: Scheduler | None = None
+        self.facts = EngineFacts()
 
     def start(self, loaded: Callable[[BaseException | None], None]) -> None:
         """Starts the thread, which loads the model and then calls `loaded` with None or with what went wrong."""
         self._thread = threading.Thread(target=self._main, args=(loaded,), name="torch-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, order: Order) -> None:
-        """Queues an order."""
-        self._orders.put(order)
+    def submit(self, order: Order | Probe) -> None:
+        """Queues an order, or a probe."""
+        self._incoming.put(order)
 
-    def alive(self) -> bool:
-        """True while the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+    def sound(self) -> bool:
+        """True while the thread runs and the model's logits are numbers."""
+        alive = self._thread is not None and self._thread.is_alive()
+        return alive and self.facts.invalid_in_a_row < _MOST_INVALID
 
     def stop(self) -> None:
-        """Ends the thread after the order it is at is cut, and waits for it."""
-        if (current := self._current) is not None:
-            current.cancelled = True
-        self._orders.put(None)
+        """Ends the thread within a step, and waits for it."""
+        self._stopping = True
+        self._incoming.put(None)
         if self._thread is not None:
             self._thread.join()
 
@@ -82,80 +78,39 @@ class Engine:
             return
         loaded(None)
         with torch.inference_mode():
-            while (order := self._orders.get()) is not None:
-                self._current = order
-                _serve(model, order, self._batch_samples)
-                self._current = None
+            self._run(model)
 
+    def _run(self, model: LoadedModel) -> None:
+        limits = self._limits(model)
+        scheduler = self.scheduler = Scheduler(model, limits, self.facts)
+        while not self._stopping:
+            try:
+                self._take(scheduler, model)
+                scheduler.turn()
+            except Exception as error:  # noqa: BLE001 - the thread outlives any single turn; logged and reported
+                # Only the kind of error goes out: its message may quote the prompt.
+                _log.exception("a turn failed")
+                scheduler.fail_all(FailureKind.INTERNAL, type(error).__name__)
+                scheduler = self.scheduler = Scheduler(model, limits, self.facts)
+        scheduler.fail_all(FailureKind.INTERNAL, "the engine was stopped")
 
-def _serve(model: LoadedModel, order: Order, batch_samples: int) -> None:
-    """Draws an order's samples; whatever goes wrong ends this order, never the thread."""
-    try:
-        _draw_all(model, order, batch_samples)
-    except BackendError as error:
-        order.deliver(error)
-    except Exception as error:  # noqa: BLE001 - the thread must outlive any single order; logged and reported
-        # Only the kind of error goes out: its message may quote the prompt.
-        _log.exception("order failed", extra={"job_id": order.job.job_id})
-        order.deliver(BackendError(FailureKind.INTERNAL, type(error).__name__))
+    def _take(self, scheduler: Scheduler, model: LoadedModel) -> None:
+        """Takes in what came; waits for something if there is nothing to do."""
+        while not self._stopping:
+            try:
+                item = self._incoming.get(block=scheduler.idle)
+            except queue.Empty:
+                return
+            if isinstance(item, Probe):
+                self._probe(model, item)
+            elif item is not None:
+                scheduler.add(item)
 
-
-def _draw_all(model: LoadedModel, order: Order, batch_samples: int) -> None:
-    """Reads the prompt once, then decodes batches; one that does not fit the memory is halved and tried again."""
-    if order.cancelled:
-        return
-    prefix, drafts = _prepare(model, order)
-    waiting = [drafts[start : start + batch_samples] for start in range(0, len(drafts), batch_samples)][::-1]
-    unattributed = prefix.tokens
-    while waiting and not order.cancelled:
-        batch, delivered, fits = waiting.pop(), set[int](), True
+    def _probe(self, model: LoadedModel, probe: Probe) -> None:
+        ran = False
         try:
-            for sample in Batch(model, prefix, batch).run(lambda: order.cancelled):
-                # The prompt was read once, so it is counted once: on the first sample that comes.
-                order.deliver(sample.model_copy(update={"prompt_tokens": unattributed}))
-                delivered.add(sample.index)
-                unattributed = 0
-        except RuntimeError as error:
-            if not _out_of_memory(error):
-                raise
-            fits = False
-        if not fits:  # outside `except`: the error's traceback holds the failed batch's tensors
-            waiting += _halved(order, [draft for draft in batch if draft.index not in delivered], model)
-
-
-def _prepare(model: LoadedModel, order: Order) -> tuple[Prefix, list[Draft]]:
-    sampling = order.job.sampling
-    ids = model.prompt_ids(order.job.messages)
-    if not ids:
-        raise BackendError(FailureKind.UNSUPPORTED, "the prompt has no tokens")
-    if model.max_positions is not None:
-        room = model.max_positions - len(ids)
-        if room < 1:
-            detail = f"prompt of {len(ids)} tokens, context of {model.max_positions}"
-            raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
-        sampling = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, room)})
-    try:
-        prefix = model.read(ids)
-    except RuntimeError as error:
-        if not _out_of_memory(error):
-            raise
-        raise BackendError(FailureKind.OUT_OF_MEMORY, f"prompt of {len(ids)} tokens") from None
-    return prefix, [Draft(index, order.seed + index, sampling) for index in order.indices]
-
-
-def _halved(order: Order, missing: list[Draft], model: LoadedModel) -> list[list[Draft]]:
-    """Batches to try instead of one that did not fit; a sample that does not fit alone is delivered as failed."""
-    if model.device.type == "cuda":
-        torch.cuda.empty_cache()
-    if len(missing) > 1:
-        middle = (len(missing) + 1) // 2
-        return [missing[middle:], missing[:middle]]
-    for draft in missing:
-        failure = Failure(kind=FailureKind.OUT_OF_MEMORY, detail="one sample alone does not fit the device's memory")
-        order.deliver(Sample(index=draft.index, seed=draft.seed, failure=failure))
-    return []
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """True for torch's out-of-memory errors; the CPU allocator's is a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+            model.probe()
+            ran = True
+            self.facts.last_forward = time.monotonic()
+        finally:
+            probe.done(ran)

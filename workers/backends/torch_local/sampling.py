@@ -5,6 +5,7 @@ So what a row draws depends on its logits, its settings and its seed, never on t
 difference between batch sizes moves a boundary by 1e-7 instead of swapping two tokens of a sorted order.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,85 +15,135 @@ from workers.wire.messages import Sampling
 _BLOCK = 64
 """Uniform numbers drawn from a generator at a time."""
 
+_FIRST_LOOK = 256
+"""How many of the likeliest tokens are looked at before all are."""
+
 _COLDEST = 1e-6
 """Temperatures between 0 and this are drawn as this: smaller ones are no numbers in float32."""
 
 
-class Draw:
-    """Draws one token a row a step. `samplings` and `seeds` give each row's settings and its generator's seed."""
+class Uniforms:
+    """An endless row of uniform numbers in [0, 1), the same for the same seed."""
 
-    def __init__(
-        self, samplings: Sequence[Sampling], seeds: Sequence[int], vocabulary: int, device: torch.device
-    ) -> None:
-        self._samplings = list(samplings)
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._uniforms = torch.empty(0)
-        self._used = _BLOCK
-        self._vocabulary = vocabulary
-        self._device = device
-        self._set_rows()
+    __slots__ = ("_block", "_generator", "_used")
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Keeps only these rows, in this order."""
-        self._samplings = [self._samplings[row] for row in rows]
-        self._generators = [self._generators[row] for row in rows]
-        if self._used < _BLOCK:
-            self._uniforms = self._uniforms[list(rows)]
-        self._set_rows()
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+        self._block: list[float] = []
+        self._used = 0
 
-    def draw(self, logits: torch.Tensor) -> torch.Tensor:
-        """Token ids `[rows]` from unprocessed float32 logits `[rows, vocabulary]`. Rows of NaN give some token id."""
-        uniform = self._next_uniform()
-        if self._all_greedy:
-            return logits.argmax(dim=-1)
-        # Less the maximum first: otherwise a small temperature overflows.
-        scaled = (logits - logits.amax(dim=-1, keepdim=True)) / self._temperature
-        probabilities = self._filter(scaled.softmax(dim=-1))
-        cumulated = probabilities.cumsum(dim=-1, dtype=torch.float64)
-        drawn = torch.searchsorted(cumulated, uniform * cumulated[:, -1:], right=True).squeeze(1)
-        drawn = drawn.clamp_(max=self._vocabulary - 1)
-        return torch.where(self._greedy, logits.argmax(dim=-1), drawn) if self._any_greedy else drawn
-
-    def _set_rows(self) -> None:
-        """The rows' settings as tensors, rebuilt when rows leave."""
-        rows, device = self._samplings, self._device
-        greedy = [row.temperature == 0 for row in rows]
-        self._any_greedy, self._all_greedy = any(greedy), all(greedy)
-        self._greedy = torch.tensor(greedy, device=device)
-        warmth = [max(row.temperature, _COLDEST) if row.temperature else 1.0 for row in rows]
-        self._temperature = torch.tensor(warmth, device=device).unsqueeze(1)
-        widths = [min(row.top_k or self._vocabulary, self._vocabulary) for row in rows]
-        self._widest = max(widths, default=self._vocabulary)
-        self._top_k = torch.tensor(widths, device=device).unsqueeze(1)
-        self._top_p = torch.tensor([row.top_p for row in rows], device=device).unsqueeze(1)
-        self._min_p = torch.tensor([row.min_p or 0.0 for row in rows], device=device).unsqueeze(1)
-        self._any_top = min(widths, default=self._vocabulary) < self._vocabulary or any(row.top_p < 1 for row in rows)
-        self._any_min_p = any(row.min_p for row in rows)
-
-    def _next_uniform(self) -> torch.Tensor:
-        if self._used == _BLOCK:
-            blocks = [torch.rand(_BLOCK, generator=each, dtype=torch.float64) for each in self._generators]
-            self._uniforms = torch.stack(blocks).to(self._device)
+    def next(self) -> float:
+        """The next number."""
+        if self._used == len(self._block):
+            self._block = torch.rand(_BLOCK, generator=self._generator, dtype=torch.float64).tolist()
             self._used = 0
         self._used += 1
-        return self._uniforms[:, self._used - 1 : self._used]
+        return self._block[self._used - 1]
+
+
+class Draw:
+    """Draws one token for each row of a batch whose rows have the settings `samplings`."""
+
+    def __init__(self, samplings: Sequence[Sampling], vocabulary: int, device: torch.device) -> None:
+        self._vocabulary = vocabulary
+        self._device = device
+        greedy = [row.temperature == 0 for row in samplings]
+        self._any_greedy, self._all_greedy = any(greedy), all(greedy)
+        self._greedy = torch.tensor(greedy, device=device)
+        warmth = [max(row.temperature, _COLDEST) if row.temperature else 1.0 for row in samplings]
+        self._temperature = self._column(warmth)
+        topped = [place for place, row in enumerate(samplings) if _is_topped(row, vocabulary)]
+        self._topped = torch.tensor(topped, dtype=torch.long, device=device) if topped else None
+        widths = [min(samplings[place].top_k or vocabulary, vocabulary) for place in topped]
+        self._widest = max(widths, default=0)
+        seen = all(width <= _FIRST_LOOK or width == vocabulary for width in widths)
+        self._look = min(self._widest, _FIRST_LOOK) if seen else self._widest
+        self._top_k, self._top_p = self._column(widths), self._column([samplings[place].top_p for place in topped])
+        self._any_min_p = any(row.min_p for row in samplings)
+        self._min_p = self._column([row.min_p or 0.0 for row in samplings])
+        self._bias = self._biases(samplings)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """What each row draws from, `[rows, vocabulary]`, from unprocessed float32 logits; greedy rows' at 1."""
+        if self._bias is not None:
+            logits = logits + self._bias
+        # Less the maximum first: otherwise a small temperature overflows.
+        scaled = (logits - logits.amax(dim=-1, keepdim=True)) / self._temperature
+        return self._filter(scaled.softmax(dim=-1))
+
+    def draw(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+        """Token ids `[rows]` from unprocessed float32 logits `[rows, vocabulary]`. Rows of NaN give some token id."""
+        if self._all_greedy:
+            return (logits if self._bias is None else logits + self._bias).argmax(dim=-1)
+        drawn = invert(self.probabilities(logits), uniforms)
+        if not self._any_greedy:
+            return drawn
+        likeliest = (logits if self._bias is None else logits + self._bias).argmax(dim=-1)
+        return torch.where(self._greedy, likeliest, drawn)
+
+    def _column(self, values: Sequence[float]) -> torch.Tensor:
+        return torch.tensor(values, device=self._device).unsqueeze(1)
+
+    def _biases(self, samplings: Sequence[Sampling]) -> torch.Tensor | None:
+        if not any(row.logit_bias for row in samplings):
+            return None
+        bias = torch.zeros((len(samplings), self._vocabulary))
+        for place, row in enumerate(samplings):
+            for token, amount in row.logit_bias:
+                bias[place, token] += amount
+        return bias.to(self._device)
 
     def _filter(self, probabilities: torch.Tensor) -> torch.Tensor:
         """top_k, then top_p of what is left, then min_p: transformers' order. Ties with the last kept token stay."""
         threshold: torch.Tensor | None = None
-        if self._any_top:
-            threshold = self._top_threshold(probabilities)
+        if self._topped is not None:
+            threshold = torch.zeros((len(probabilities), 1), device=self._device)
+            threshold[self._topped] = self._top_threshold(probabilities[self._topped])
         if self._any_min_p:
             least = probabilities.amax(dim=-1, keepdim=True) * self._min_p
             threshold = least if threshold is None else torch.maximum(threshold, least)
         return probabilities if threshold is None else probabilities * (probabilities >= threshold)
 
     def _top_threshold(self, probabilities: torch.Tensor) -> torch.Tensor:
-        """Each row's smallest probability that top_k and top_p keep, `[rows, 1]`."""
-        ordered = probabilities.topk(self._widest, dim=-1).values
-        rank = torch.arange(self._widest, device=self._device)
-        ordered = ordered * (rank < self._top_k)
-        before = ordered.cumsum(dim=-1) - ordered
-        kept = (before < self._top_p * ordered.sum(dim=-1, keepdim=True)) & (rank < self._top_k)
-        last = kept.sum(dim=-1, keepdim=True).clamp_(min=1) - 1
-        return ordered.gather(1, last)
+        """The smallest probability that top_k and top_p keep, `[rows, 1]`, of the rows that have one of the two."""
+        width = self._look
+        while True:
+            ordered = probabilities.topk(width, dim=-1).values
+            rank = torch.arange(width, device=self._device)
+            within = rank < self._top_k
+            before = ordered.cumsum(dim=-1) - ordered
+            # What top_p is a share of: all that top_k keeps. Where that is not in sight, it is everything.
+            total = torch.where(self._top_k <= width, (ordered * within).sum(dim=-1, keepdim=True), 1.0)
+            kept = (before < self._top_p * total) & within
+            # Sorting a whole vocabulary is slow, and nearly always what is kept lies within the first few.
+            if width == self._widest or not bool((kept[:, -1:] & (self._top_k > width)).any()):
+                last = kept.sum(dim=-1, keepdim=True).clamp_(min=1) - 1
+                return ordered.gather(1, last)
+            width = self._widest
+
+
+def _is_topped(row: Sampling, vocabulary: int) -> bool:
+    """True if top_k or top_p may leave something out."""
+    return row.temperature > 0 and (row.top_p < 1 or (row.top_k or vocabulary) < vocabulary)
+
+
+def invert(probabilities: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+    """The token `[rows]` at which each row's cumulated probabilities (of any total) pass its uniform number."""
+    uniform = torch.tensor(uniforms, dtype=torch.float64, device=probabilities.device).unsqueeze(1)
+    cumulated = probabilities.cumsum(dim=-1, dtype=torch.float64)
+    drawn = torch.searchsorted(cumulated, uniform * cumulated[:, -1:], right=True).squeeze(1)
+    return drawn.clamp_(max=probabilities.shape[-1] - 1)
+
+
+def pick(logprobs: Sequence[float], temperature: float, uniform: float) -> int:
+    """One of several options by their logprobs at a temperature; at 0 the likeliest, the first of equals."""
+    best = max(logprobs)
+    if temperature == 0:
+        return logprobs.index(best)
+    weights = [math.exp((logprob - best) / max(temperature, _COLDEST)) for logprob in logprobs]
+    reached, aim = 0.0, uniform * math.fsum(weights)
+    for place, weight in enumerate(weights):
+        reached += weight
+        if reached > aim:
+            return place
+    return len(weights) - 1

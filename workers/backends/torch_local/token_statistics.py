@@ -1,10 +1,11 @@
-"""What a completion's token distributions say, reduced beside the logits: four numbers a token, four a completion.
+"""What a completion's token distributions say, reduced beside the logits: four numbers a token, a few a completion.
 
-Everything is taken from the unprocessed distribution (temperature 1, no top_k, top_p or min_p). Every drawn token
-counts, the end token included, as in vLLM's logprobs: the decision to end is one of the completion's decisions.
+Everything is taken from the unprocessed distribution (temperature 1, no bias, no top_k, top_p or min_p). Every drawn
+token counts, the end token included, as in vLLM's logprobs: the decision to end is one of the completion's decisions.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -16,38 +17,84 @@ _TOP = 20
 _SHORTEST_WINDOW, _LONGEST_WINDOW, _WINDOW_SHARE = 32, 2_048, 8
 """A group is an eighth of the completion, within these bounds (in tokens)."""
 
+_TAIL = 2_048
+"""Tokens in DeepConf's tail."""
 
-class TokenStatistics:
-    """Per-token numbers of a batch's rows, at most `steps` tokens a row, kept on `device`."""
+_LOWEST_SHARE = 0.1
+"""The share of the groups in DeepConf's bottom-10 % confidence."""
 
-    def __init__(self, rows: int, steps: int, vocabulary: int, device: torch.device) -> None:
-        self._track = torch.zeros((4, rows, steps), device=device)
-        self._log_vocabulary = math.log(vocabulary)
-        self._top = min(_TOP, vocabulary)
+COLUMNS = 5
+"""Numbers a token: whether the logits were numbers, and the four of `TokenNumbers`."""
 
-    def add(self, step: int, log_probabilities: torch.Tensor, tokens: torch.Tensor) -> None:
-        """Notes the distribution `[rows, vocabulary]` from which `tokens` `[rows]` were drawn as number `step`."""
-        track = self._track
-        track[0, :, step] = log_probabilities.gather(1, tokens.unsqueeze(1)).squeeze(1)
-        track[1, :, step] = log_probabilities.mean(dim=-1)
-        track[2, :, step] = (log_probabilities.exp() * log_probabilities).sum(dim=-1)
-        track[3, :, step] = log_probabilities.topk(self._top, dim=-1, sorted=False).values.mean(dim=-1)
 
-    def select(self, rows: torch.Tensor) -> None:
-        """Keeps only these rows."""
-        self._track = self._track.index_select(1, rows)
+def measure(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Reduces unprocessed float32 logits `[rows, vocabulary]`, from which `tokens` `[rows]` came, to `[rows, 5]`.
 
-    def of(self, row: int, length: int) -> SampleStatistics:
-        """The row's statistics over its first `length` tokens; a number that is not finite is None."""
-        if length == 0:
+    The columns: the log of the normaliser (no finite number where the logits were none: NaN or +inf anywhere, or -inf
+    everywhere), then the drawn token's logprob, the mean logprob over the vocabulary, the entropy and the confidence.
+    """
+    normaliser = logits.logsumexp(dim=-1, keepdim=True)
+    probabilities = (logits - normaliser).exp_()
+    top = logits.topk(min(_TOP, logits.shape[-1]), dim=-1, sorted=False).values
+    # A probability of 0 times a logit of -inf is no number, and stands for 0.
+    expected = (probabilities * logits.clamp(min=torch.finfo(logits.dtype).min)).sum(dim=-1, keepdim=True)
+    return torch.cat(
+        [
+            normaliser,
+            logits.gather(1, tokens.unsqueeze(1)) - normaliser,
+            logits.mean(dim=-1, keepdim=True) - normaliser,
+            normaliser - expected,
+            normaliser - top.mean(dim=-1, keepdim=True),
+        ],
+        dim=1,
+    )
+
+
+class TokenNumbers:
+    """The numbers of one completion's tokens, in the order in which they were drawn."""
+
+    __slots__ = ("confidences", "entropies", "logprobs", "means")
+
+    def __init__(self) -> None:
+        self.logprobs: list[float] = []
+        self.means: list[float] = []
+        self.entropies: list[float] = []
+        self.confidences: list[float] = []
+
+    def add(self, numbers: Sequence[float]) -> None:
+        """Notes one token's columns of `measure`, without the first."""
+        logprob, mean, entropy, confidence = numbers
+        self.logprobs.append(logprob)
+        self.means.append(mean)
+        self.entropies.append(entropy)
+        self.confidences.append(confidence)
+
+    def copy(self) -> "TokenNumbers":
+        """The same numbers, to go on with independently."""
+        other = TokenNumbers()
+        other.logprobs, other.means = self.logprobs[:], self.means[:]
+        other.entropies, other.confidences = self.entropies[:], self.confidences[:]
+        return other
+
+    def statistics(self, vocabulary: int) -> SampleStatistics:
+        """All statistics; a number that is not finite is None, and so is every one of no tokens."""
+        count = len(self.logprobs)
+        if count == 0:
             return SampleStatistics()
-        drawn, mean, negentropy, top = self._track[:, row, :length].to("cpu", torch.float64)
+        total = math.fsum(self.logprobs)
+        groups = group_confidences(self.confidences, group_window(count))
+        lowest = sorted(groups)[: max(1, math.ceil(_LOWEST_SHARE * len(groups)))]
+        # KL(uniform || p) is not negative; rounding of an almost uniform p may say otherwise.
+        certainty = max(0.0, -_mean(self.means) - math.log(vocabulary))
         return SampleStatistics(
-            mean_logprob=_finite(drawn.mean()),
-            # KL(uniform || p) is not negative; rounding of an almost uniform p may say otherwise.
-            self_certainty=_finite((-mean.mean() - self._log_vocabulary).clamp(min=0)),
-            entropy=_finite(-negentropy.mean()),
-            lowest_group_confidence=_finite(lowest_group(-top)),
+            mean_logprob=_finite(total / count),
+            sum_logprob=_finite(total),
+            self_certainty=_finite(certainty),
+            entropy=_finite(_mean(self.entropies)),
+            mean_confidence=_finite(_mean(self.confidences)),
+            lowest_group_confidence=_finite(lowest[0]),
+            bottom_group_confidence=_finite(_mean(lowest)),
+            tail_confidence=_finite(_mean(self.confidences[-_TAIL:])),
         )
 
 
@@ -56,12 +103,18 @@ def group_window(length: int) -> int:
     return min(max(length // _WINDOW_SHARE, _SHORTEST_WINDOW), _LONGEST_WINDOW, length)
 
 
-def lowest_group(confidence: torch.Tensor) -> torch.Tensor:
-    """The smallest mean of token confidences `[length]` over a sliding window of `group_window(length)` tokens."""
-    window = group_window(len(confidence))
-    return confidence.unfold(0, window, 1).mean(dim=-1).min()
+def group_confidences(confidences: Sequence[float], window: int) -> list[float]:
+    """The means of all sliding windows of `window` numbers, at most as many as there are numbers."""
+    if not all(map(math.isfinite, confidences)):
+        return [math.nan]
+    sums = torch.tensor(confidences, dtype=torch.float64).unfold(0, window, 1).mean(dim=-1)
+    means: list[float] = sums.tolist()
+    return means
 
 
-def _finite(value: torch.Tensor) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

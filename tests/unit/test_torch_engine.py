@@ -1,0 +1,276 @@
+"""The torch engine on a random Llama: samples that join and leave, prompts that are shared, memory, health."""
+
+import asyncio
+import itertools
+import math
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import wait_until
+from tests.tiny_model import make_tiny_model
+from workers.abacus.problems import draw_distinct
+from workers.abacus.train import MODEL as ABACUS
+from workers.backends.base import BackendError
+from workers.backends.torch_local import reader
+from workers.backends.torch_local.backend import TorchBackend
+from workers.backends.torch_local.batch import Batch
+from workers.backends.torch_local.model import LoadedModel, load
+from workers.backends.torch_local.reader import KnownPrompts, common
+from workers.wire.messages import FailureKind, FinishReason, Job, Message, Sample, Sampling
+
+WORDS = ["a", "cat", "and", "a", "dog", "had", "12", "apples", "or", "34", "pears", "to", "sell", "for", "5", "coins"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder whose completions end early now and then; grouped heads, as most models have."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"), hidden=64, layers=2, max_positions=2048, likely_end=1.0)
+
+
+@pytest.fixture
+async def backend(folder: Path) -> AsyncIterator[TorchBackend]:
+    """A started backend on one thread."""
+    made = TorchBackend(str(folder), "cpu", threads=1)
+    await made.start()
+    yield made
+    await made.close()
+
+
+def job(n: int, content: str = "What is 12 + 34?", **sampling: Any) -> Job:
+    """A job of n samples."""
+    settings = Sampling(**{"max_tokens": 40, "seed": 11, "temperature": 1.0} | sampling)
+    message = Message(role="user", content=content)
+    return Job(job_id="j", answer_id="a", model="m", messages=(message,), sampling=settings, first=0, last=n)
+
+
+async def draw(backend: TorchBackend, asked: Job) -> list[Sample]:
+    """The samples by index."""
+    samples = [sample async for sample in backend.sample(asked, tuple(range(asked.first, asked.last)))]
+    return sorted(samples, key=lambda sample: sample.index)
+
+
+def mixed_jobs(seed: int, count: int) -> list[Job]:
+    """Jobs of different n, lengths and settings; some prompts begin alike, some are equal."""
+    rng = Random(seed)
+    jobs = []
+    for _ in range(count):
+        words = WORDS * 3 if rng.random() < 0.3 else rng.choices(WORDS, k=rng.choice((3, 30, 90, 400)))
+        jobs.append(
+            job(
+                rng.choice((1, 2, 5, 9)),
+                " ".join(words),
+                temperature=rng.choice((0.0, 0.7, 1.3)),
+                top_p=rng.choice((1.0, 0.9)),
+                top_k=rng.choice((None, 20)),
+                max_tokens=rng.randint(1, 60),
+                seed=rng.randrange(1000),
+                stop=rng.choice(((), ("7",))),
+            )
+        )
+    return jobs
+
+
+async def test_a_sample_is_the_same_whatever_joins_or_leaves(backend: TorchBackend) -> None:
+    """Alone, beside jobs that come at any time, and beside jobs that are cancelled at any time."""
+    jobs = mixed_jobs(seed=1, count=24)
+    alone = [await draw(backend, asked) for asked in jobs]
+    rng = Random(2)
+
+    async def late(asked: Job) -> list[Sample]:
+        await asyncio.sleep(rng.random() * 0.3)
+        return await draw(backend, asked)
+
+    async def cut_short(asked: Job) -> None:
+        await asyncio.sleep(rng.random() * 0.3)
+        async with aclosing(backend.sample(asked, tuple(range(asked.last)))) as samples:
+            await anext(samples)
+
+    strangers = [asyncio.create_task(cut_short(asked)) for asked in mixed_jobs(seed=3, count=12)]
+    together = await asyncio.gather(*(late(asked) for asked in jobs))
+    await asyncio.gather(*strangers)
+    for once, again in zip(alone, together, strict=True):
+        assert [(s.text, s.finish_reason, s.completion_tokens) for s in once] == [
+            (s.text, s.finish_reason, s.completion_tokens) for s in again
+        ]
+
+
+async def test_abacus_greedy_is_transformers_greedy_on_200_prompts() -> None:
+    """Each drawn token is the likeliest that transformers' own forward pass has at its place."""
+    backend = TorchBackend(str(ABACUS), "cpu", threads=1)
+    await backend.start()
+    questions = [problem.question for problem in draw_distinct(Random(5), 200)]
+    drawn = await asyncio.gather(*(draw(backend, job(1, q, temperature=0, max_tokens=120)) for q in questions))
+    await backend.close()
+    model = load(ABACUS, "cpu")
+    plain = type(model.network).from_pretrained(ABACUS, dtype=torch.float32).eval()
+    for question, (sample,) in zip(questions, drawn, strict=True):
+        prompt = model.prompt_ids((Message(role="user", content=question),))
+        written = model.ids(sample.text)
+        if sample.finish_reason is FinishReason.STOP:
+            written = [*written, model.tokenizer.eos_token_id]
+        assert len(written) == sample.completion_tokens
+        with torch.inference_mode():
+            logits = plain(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
+        assert logits.argmax(-1).tolist() == written
+
+
+async def test_a_cancelled_sample_takes_part_in_no_later_step(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single samples of a job too: the step under way is its last; the others come."""
+    seen: list[set[int]] = []
+    forward = Batch.forward
+
+    def noted(self: Batch) -> None:
+        seen.append({row.index for row in self.rows})
+        forward(self)
+
+    monkeypatch.setattr(Batch, "forward", noted)
+    asked = job(6, max_tokens=400, logit_bias=((0, -100.0),))
+    samples = backend.sample(asked, tuple(range(6)))
+    first = asyncio.create_task(anext(samples))
+    await asyncio.to_thread(wait_until, lambda: len(seen) >= 10, "ten steps")
+    backend.cancel(asked.job_id, (1, 4))
+    at = len(seen)
+    found = [await first] + [sample async for sample in samples]
+    assert all(not {1, 4} & rows for rows in seen[at + 1 :])
+    reasons = {sample.index: sample.finish_reason for sample in found}
+    assert reasons == {index: FinishReason.CANCELLED if index in (1, 4) else FinishReason.LENGTH for index in range(6)}
+
+
+async def test_memory_is_given_back(backend: TorchBackend) -> None:
+    """After many jobs, a third of them cancelled on the way, only the kept prompts are left."""
+    rng = Random(4)
+
+    async def one(asked: Job) -> None:
+        async with aclosing(backend.sample(asked, tuple(range(asked.last)))) as samples:
+            async for _ in samples:
+                if rng.random() < 0.2:
+                    return
+
+    for _ in range(6):
+        await asyncio.gather(*(one(asked) for asked in mixed_jobs(seed=rng.randrange(1000), count=20)))
+    await draw(backend, job(1, max_tokens=1))
+    await asyncio.sleep(0.05)
+    scheduler = backend._engine.scheduler
+    assert scheduler is not None
+    assert scheduler.idle
+    assert (scheduler._batch.rows, scheduler._batch.bytes, scheduler._shelves.bytes) == ([], 0, 0)
+    assert list(scheduler._shelves) == []
+    assert backend.facts.cache_bytes == scheduler._reader.bytes <= backend.facts.cache_limit // 8
+
+
+async def test_a_long_prompt_is_read_in_pieces_between_steps(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No piece is longer than a chunk, others' samples go on in between, and the outcome is that of one piece."""
+    asked = job(3, " ".join(WORDS * 20), max_tokens=20)
+    whole = await draw(backend, asked)
+    shapes: list[tuple[int, int]] = []
+    forward = LoadedModel.forward
+
+    def noted(self: LoadedModel, ids: torch.Tensor, *given: Any) -> torch.Tensor:
+        shapes.append((ids.shape[0], ids.shape[1]))
+        return forward(self, ids, *given)
+
+    monkeypatch.setattr(LoadedModel, "forward", noted)
+    monkeypatch.setattr(reader, "CHUNK", 64)
+    monkeypatch.setattr(KnownPrompts, "longest", lambda *_: (None, 0))
+    other = asyncio.create_task(draw(backend, job(2, max_tokens=300, logit_bias=((0, -100.0),))))
+    await asyncio.sleep(0.05)
+    pieces = await draw(backend, asked)
+    other.cancel()
+    assert [sample.text for sample in pieces] == [sample.text for sample in whole]
+    lengths = [tokens for _, tokens in shapes]
+    assert max(lengths) == 64
+    reading = [place for place, tokens in enumerate(lengths) if tokens == 64]
+    assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(reading))
+
+
+async def test_a_known_beginning_is_not_read_again(backend: TorchBackend) -> None:
+    """A second question after the same text reads only what is new, and is answered as without that."""
+    text, asked = " ".join(WORDS * 5), []
+    for ending in ("Who?", "Who has them?"):
+        asked.append(job(4, f"{text} {ending}"))
+    await draw(backend, asked[0])
+    reused, read = backend.facts.reused_tokens, backend.facts.read_tokens
+    second = await draw(backend, asked[1])
+    assert backend.facts.reused_tokens - reused > 90
+    assert backend.facts.read_tokens - read < 20
+    backend._engine.scheduler._reader.forget()  # type: ignore[union-attr]
+    assert [sample.text for sample in await draw(backend, asked[1])] == [sample.text for sample in second]
+
+
+def test_how_far_two_prompts_are_alike() -> None:
+    """The length of the common beginning."""
+    pairs = [((1, 2, 3), (1, 2, 4)), ((1, 2), (1, 2, 3)), ((1,), (2,)), ((), (1,)), ((5, 6), (5, 6))]
+    assert [common(*pair) for pair in pairs] == [2, 2, 0, 0, 2]
+
+
+async def test_a_small_job_does_not_wait_for_a_large_ones_end(folder: Path) -> None:
+    """Also where the large one has taken all rows."""
+    backend = TorchBackend(str(folder), "cpu", threads=1, capacity_samples=4)
+    await backend.start()
+    endless = ((0, -100.0),)
+    large = asyncio.create_task(draw(backend, job(12, max_tokens=300, logit_bias=endless)))
+    await asyncio.sleep(0.1)
+    small = await draw(backend, job(2, "And 1 + 1?", max_tokens=5))
+    assert not large.done()
+    assert len(small) == 2
+    assert [sample.completion_tokens for sample in await large] == [300] * 12
+    await backend.close()
+
+
+async def test_little_memory_makes_samples_wait_and_never_fail(folder: Path, backend: TorchBackend) -> None:
+    """They are the samples of ample memory; what can never fit is a typed failure."""
+    jobs = [job(8, f"What is {number} + 34?", max_tokens=200, seed=number) for number in range(4)]
+    ample = [await draw(backend, asked) for asked in jobs]
+    tight = TorchBackend(str(folder), "cpu", threads=1, cache_mb=1)
+    await tight.start()
+    found = await asyncio.gather(*(draw(tight, asked) for asked in jobs))
+    assert [[s.text for s in samples] for samples in found] == [[s.text for s in samples] for samples in ample]
+    assert tight.facts.restarted_samples > 0
+    assert tight.facts.cache_bytes <= tight.facts.cache_limit == 1 << 20
+    (sample,) = await draw(tight, job(1, " ".join(WORDS * 25)))
+    assert sample.failure is not None
+    assert sample.failure.kind is FailureKind.OUT_OF_MEMORY
+    assert len(await draw(tight, jobs[0])) == 8
+    await tight.close()
+
+
+async def test_a_model_that_gives_no_numbers_again_and_again_is_unhealthy(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad sample is a failed sample; three in a row are a broken model."""
+    assert await backend.healthy()
+    forward = LoadedModel.forward
+
+    def poisoned(self: LoadedModel, ids: torch.Tensor, *given: Any) -> torch.Tensor:
+        return forward(self, ids, *given) * (math.nan if ids.shape[1] == 1 else 1.0)
+
+    monkeypatch.setattr(LoadedModel, "forward", poisoned)
+    (sample,) = await draw(backend, job(1, logit_bias=((0, -100.0),)))
+    assert sample.failure is not None
+    assert await backend.healthy()
+    await draw(backend, job(2, logit_bias=((0, -100.0),)))
+    assert not await backend.healthy()
+    with pytest.raises(BackendError):
+        await draw(backend, job(1))
+
+
+async def test_an_idle_engine_shows_its_health_by_a_forward_pass(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by being alive."""
+    backend.facts.last_forward = -math.inf
+    assert await backend.healthy()
+    assert backend.facts.last_forward > 0
+    monkeypatch.setattr(LoadedModel, "forward", lambda *_: 1 / 0)
+    backend.facts.last_forward = -math.inf
+    assert not await backend.healthy()

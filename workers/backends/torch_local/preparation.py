@@ -1,0 +1,28 @@
+"""From an order to work: its prompt as tokens, its settings within the model's context, or a typed refusal."""
+
+from workers.backends.base import BackendError
+from workers.backends.torch_local.cuts import Bar
+from workers.backends.torch_local.model import LoadedModel
+from workers.backends.torch_local.rows import Order, Work
+from workers.wire.messages import FailureKind
+
+
+def prepare(model: LoadedModel, order: Order) -> Work:
+    """The work of an order. Raises BackendError with a kind where the model cannot serve it."""
+    job, sampling = order.job, order.job.sampling
+    if job.kind != "sample":
+        raise BackendError(FailureKind.UNSUPPORTED, f"a model that draws completions does no {job.kind}")
+    ids = tuple(model.prompt_ids(job.messages, job.prefix))
+    if not ids:
+        raise BackendError(FailureKind.UNSUPPORTED, "the prompt has no tokens")
+    beyond = [token for token, _ in sampling.logit_bias if not 0 <= token < model.vocabulary]
+    if beyond:
+        raise BackendError(FailureKind.UNSUPPORTED, f"logit_bias: the model has no token {beyond[0]}")
+    if model.max_positions is not None:
+        room = model.max_positions - len(ids)
+        if room < 1:
+            detail = f"prompt of {len(ids)} tokens, context of {model.max_positions}"
+            raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
+        sampling = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, room)})
+    bar = Bar(sampling.cut) if sampling.cut is not None else None
+    return Work(order, ids, sampling, list(order.indices), bar)

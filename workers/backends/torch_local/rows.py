@@ -1,0 +1,189 @@
+"""One row of the batch: a sample on its way, what it has drawn so far, and when it is at its end."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from workers.backends.base import BackendError
+from workers.backends.torch_local.cuts import Bar, Watch, has_answered
+from workers.backends.torch_local.memory import Prompt
+from workers.backends.torch_local.model import LoadedModel
+from workers.backends.torch_local.sampling import Uniforms
+from workers.backends.torch_local.token_statistics import TokenNumbers, measure
+from workers.wire.messages import Failure, FailureKind, FinishReason, Job, Sample, Sampling
+
+_ANSWER_TAIL = 96
+"""Tokens at the end of a completion in which a complete answer is looked for."""
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """Samples asked for by one `Backend.sample` call. `seed` is that of sample 0.
+
+    `cancelled`, and the indices in `unwanted`, may be set from any thread at any time.
+    """
+
+    job: Job
+    indices: tuple[int, ...]
+    seed: int
+    loop: asyncio.AbstractEventLoop
+    inbox: asyncio.Queue[Sample | BackendError] = field(default_factory=asyncio.Queue)
+    cancelled: bool = False
+    unwanted: set[int] = field(default_factory=set)
+    came: float = field(default_factory=time.monotonic)
+
+    def wants(self, index: int) -> bool:
+        """False once this sample is not needed any more."""
+        return not self.cancelled and index not in self.unwanted
+
+    def deliver(self, item: Sample | BackendError) -> None:
+        """Hands a sample, or the reason why no further ones come, to the loop that waits for it (from any thread)."""
+        try:
+            self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self.cancelled = True
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """An order as the engine sees it: its prompt's tokens, and which of its samples are waiting, running, done.
+
+    `unattributed`: prompt tokens that no sample states yet; a prompt is read once, so it is counted once. `invalid`:
+    the prompt led to logits that are no numbers.
+    """
+
+    order: Order
+    ids: tuple[int, ...]
+    sampling: Sampling
+    waiting: list[int]
+    bar: Bar | None
+    running: int = 0
+    unattributed: int = 0
+    prompt: Prompt | None = None
+    invalid: bool = False
+    started: bool = False
+
+    def __post_init__(self) -> None:
+        """The prompt's tokens are this order's to state."""
+        self.unattributed = len(self.ids)
+
+    @property
+    def rows_each(self) -> int:
+        """Rows that one sample may take at once."""
+        return self.sampling.caution.trials if self.sampling.caution else 1
+
+    def hold(self, prompt: Prompt) -> None:
+        """Its prompt is read, and stays where it is until the last sample has started."""
+        prompt.users += 1
+        self.prompt = prompt
+
+    def ready(self) -> list[int]:
+        """The samples that may start now: before a bar is known only those that set it."""
+        if self.bar is None or self.bar.known:
+            return self.waiting
+        return self.waiting[: max(0, self.bar.missing - self.running)]
+
+    def deliver(self, sample: Sample) -> None:
+        """Hands over a sample."""
+        self.order.deliver(sample.model_copy(update={"prompt_tokens": self.unattributed}))
+        self.unattributed = 0
+
+    def fail(self, index: int, kind: FailureKind, detail: str) -> None:
+        """Hands over the reason why a sample does not come."""
+        failure = Failure(kind=kind, detail=detail)
+        self.deliver(Sample(index=index, seed=self.order.seed + index, failure=failure))
+
+    def cancelled(self, indices: list[int]) -> None:
+        """Hands over that samples were not wanted any more, if somebody still waits for the others."""
+        for index in indices:
+            if not self.order.cancelled:
+                self.deliver(Sample(index=index, finish_reason=FinishReason.CANCELLED, seed=self.order.seed + index))
+
+
+class Row:
+    """A sample on its way. `trial`: its part in a race of several continuations (`cautious.py`)."""
+
+    __slots__ = ("index", "numbers", "prompt", "tokens", "trial", "uniforms", "watch", "work")
+
+    def __init__(self, work: Work, index: int) -> None:
+        if work.prompt is None:
+            raise RuntimeError("the prompt is not read")
+        self.work = work
+        self.index = index
+        self.prompt = work.prompt
+        self.tokens: list[int] = []
+        self.numbers = TokenNumbers()
+        self.uniforms = Uniforms(work.order.seed + index)
+        self.watch = Watch(work.sampling.cut) if work.sampling.cut else None
+        self.trial: object | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it is drawn."""
+        return self.work.sampling
+
+    def fork(self, uniforms: Uniforms) -> "Row":
+        """A row that has drawn the same so far and goes on with other random numbers."""
+        other = Row.__new__(Row)
+        other.work, other.index, other.prompt, other.trial = self.work, self.index, self.prompt, None
+        other.tokens, other.numbers, other.uniforms = self.tokens[:], self.numbers.copy(), uniforms
+        other.watch = self.watch.copy() if self.watch else None
+        return other
+
+    def replace_newest(self, token: int, logits: torch.Tensor) -> None:
+        """Takes another token from `logits` `[vocabulary]` in place of the newest."""
+        numbers = measure(logits.unsqueeze(0), torch.tensor([token], device=logits.device))[0].tolist()
+        self.tokens[-1] = token
+        self.numbers.logprobs[-1] = numbers[1]
+
+    def add(self, token: int, numbers: Sequence[float]) -> None:
+        """Notes a token and its columns of `measure`, without the first."""
+        self.tokens.append(token)
+        self.numbers.add(numbers)
+        if self.watch is not None:
+            self.watch.add(self.numbers.confidences)
+
+    def ending(self, model: LoadedModel) -> tuple[FinishReason, str] | None:
+        """Why it is at its end, and its text; None if it goes on."""
+        sampling = self.sampling
+        if self.tokens[-1] in model.ends:
+            return FinishReason.STOP, model.text(self.tokens[:-1])
+        if sampling.stop and (text := self._stopped(model, sampling.stop)) is not None:
+            return FinishReason.STOP, text
+        if sampling.end_at_answer and has_answered(model.text(self.tokens[-_ANSWER_TAIL:])):
+            return FinishReason.STOP, model.text(self.tokens)
+        if len(self.tokens) >= sampling.max_tokens:
+            return FinishReason.LENGTH, model.text(self.tokens)
+        if self.watch is not None and self.work.bar is not None and self.work.bar.cuts(self.watch):
+            return FinishReason.CUT, model.text(self.tokens)
+        return None
+
+    def sample(self, finish_reason: FinishReason, text: str, vocabulary: int) -> Sample:
+        """The finished sample."""
+        saved = 0
+        if finish_reason is FinishReason.CUT and self.work.bar is not None:
+            saved = self.work.bar.saved(len(self.tokens), self.sampling.max_tokens)
+        return Sample(
+            index=self.index,
+            text=text,
+            finish_reason=finish_reason,
+            seed=self.work.order.seed + self.index,
+            completion_tokens=len(self.tokens),
+            statistics=self.numbers.statistics(vocabulary),
+            saved_tokens=saved,
+        )
+
+    def _stopped(self, model: LoadedModel, stops: tuple[str, ...]) -> str | None:
+        """The text before the earliest stop string if there is one, else None."""
+        # A token holds at least one byte and a character at most four, so a stop string that has just been completed
+        # lies within so many tokens; the whole text is decoded only when it is there.
+        tail = 4 * max(map(len, stops)) + 8
+        recent = model.text(self.tokens[-tail:])
+        if not any(stop in recent for stop in stops):
+            return None
+        text = model.text(self.tokens)
+        starts = [start for stop in stops if (start := text.find(stop)) >= 0]
+        return text[: min(starts)] if starts else None

@@ -1,0 +1,105 @@
+"""The samples that are running: one step of all of them, and how they leave."""
+
+import time
+
+from workers.backends.torch_local.batch import Batch
+from workers.backends.torch_local.cautious import Courses, Ending
+from workers.backends.torch_local.facts import EngineFacts
+from workers.backends.torch_local.memory import Shelves
+from workers.backends.torch_local.model import LoadedModel
+from workers.backends.torch_local.rows import Row, Work
+from workers.wire.messages import Failure, FailureKind, FinishReason, Sample
+
+
+class Running:
+    """The batch, and what becomes of its rows."""
+
+    def __init__(self, model: LoadedModel, shelves: Shelves, facts: EngineFacts, *, statistics: bool) -> None:
+        self._model = model
+        self._facts = facts
+        self.batch = Batch(model, shelves, statistics=statistics)
+        self._courses = Courses(model, self.batch)
+
+    def draw(self) -> None:
+        """Draws a token a row; samples that are at their end with it are delivered and leave."""
+        for row, ending in self._courses.after_draw(self._drawn()).items():
+            self._finish(row, ending)
+
+    def forward(self) -> None:
+        """Feeds every row's newest token to the model."""
+        self.batch.forward()
+        self._facts.steps += 1
+        self._facts.last_forward = time.monotonic()
+
+    def leave(self, row: Row) -> None:
+        """Takes a sample out of the batch, with all its continuations."""
+        self._courses.leave(row)
+        if row in self.batch.rows:
+            self.batch.remove([row])
+        row.work.running -= 1
+
+    def drop_unwanted(self) -> None:
+        """Takes out the samples that nobody wants any more."""
+        gone = [row for row in self.batch.rows if not row.work.order.wants(row.index)]
+        for row in gone:
+            if row in self.batch.rows:
+                self.leave(row)
+                row.work.cancelled([row.index])
+
+    def send_back(self, works: list[Work]) -> None:
+        """Half of the samples, the youngest, start again later; one that is alone can never be served."""
+        samples = list({(id(row.work), row.index): row for row in self.batch.rows}.values())
+        samples.sort(key=lambda row: works.index(row.work))
+        if len(samples) == 1:
+            row = samples[0]
+            self.leave(row)
+            row.work.fail(row.index, FailureKind.OUT_OF_MEMORY, "one sample alone does not fit the device's memory")
+            return
+        for row in samples[len(samples) // 2 :]:
+            self.leave(row)
+            row.work.waiting = sorted([*row.work.waiting, row.index])
+            self._facts.restarted_samples += 1
+
+    def _drawn(self) -> dict[Row, Ending]:
+        """Draws a token a row; the rows that ended with it. Rows whose logits were no numbers are gone."""
+        endings: dict[Row, Ending] = {}
+        spoilt: list[Row] = []
+        for row, (token, normaliser, *numbers) in zip(self.batch.rows, self.batch.draw(), strict=True):
+            if normaliser - normaliser != 0:  # NaN or infinite
+                spoilt.append(row)
+                continue
+            row.add(int(token), numbers)
+            if (ending := row.ending(self._model)) is not None:
+                endings[row] = ending
+        self._facts.drawn_tokens += len(self.batch.rows) - len(spoilt)
+        for row in spoilt:
+            self.batch.spoil(row)
+        for row in spoilt:
+            if row in self.batch.rows:
+                self._discard(row)
+                endings = {other: ending for other, ending in endings.items() if other in self.batch.rows}
+        return endings
+
+    def _discard(self, row: Row) -> None:
+        detail = f"NaN or infinite logits at token {len(row.tokens) + 1}"
+        failure = Failure(kind=FailureKind.INVALID_LOGITS, detail=detail)
+        self.leave(row)
+        self._facts.invalid_in_a_row += 1
+        self._note_full(row, failed=True)
+        seed = row.work.order.seed + row.index
+        row.work.deliver(Sample(index=row.index, seed=seed, completion_tokens=len(row.tokens), failure=failure))
+
+    def _finish(self, row: Row, ending: Ending) -> None:
+        sample = row.sample(*ending, self._model.vocabulary)
+        self.leave(row)
+        self._facts.invalid_in_a_row = 0
+        if ending[0] is FinishReason.CUT:
+            self._facts.cut_samples += 1
+            self._facts.saved_tokens += sample.saved_tokens
+        else:
+            self._note_full(row, failed=False)
+        row.work.deliver(sample)
+
+    def _note_full(self, row: Row, *, failed: bool) -> None:
+        if row.work.bar is not None and row.watch is not None:
+            row.work.bar.note(row.watch, [] if failed else row.numbers.confidences)
