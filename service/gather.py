@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from service.mailroom import Box, Mailroom
 from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher
-from workers.wire.messages import SAMPLES, Job, Message, Reply, Sample, Sampling
+from workers.wire.messages import SAMPLES, Job, JobKind, Message, Reply, Sample, Sampling
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ class Order:
     """What to draw: samples 0..n of prompts that `prompts` gives by index. `deadline` is on the monotonic clock.
 
     `stops` is asked after every arrival with the samples so far; it returns how many leading samples count (the rest is
-    left out of the vote), or None to go on. `wave`: samples launched at a time; None launches all at once.
+    left out of the vote), or None to go on. `wave`: samples launched at a time; None launches all at once. An order of
+    another `kind` draws nothing: its sample i holds the values of `texts[i]`, for `entail` with `pairs[i]`.
     """
 
     answer_id: str
@@ -49,6 +50,9 @@ class Order:
     stops: Callable[[Mapping[int, Sample], int], int | None] = lambda samples, to_come: None
     wave: int | None = None
     question_id: str | None = None
+    kind: JobKind = "sample"
+    texts: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,7 +129,10 @@ def _jobs(order: Order, wave: range, most: int) -> list[Job]:
                     answer_id=order.answer_id,
                     batch=order.batch,
                     model=order.model,
+                    kind=order.kind,
                     messages=prompt,
+                    texts=_of_run(order.texts, run),
+                    pairs=_of_run(order.pairs, run),
                     sampling=order.sampling,
                     first=run[0],
                     last=run[-1] + 1,
@@ -134,6 +141,11 @@ def _jobs(order: Order, wave: range, most: int) -> list[Job]:
                 )
             )
     return jobs
+
+
+def _of_run(texts: tuple[str, ...], run: Sequence[int]) -> tuple[str, ...]:
+    """The texts of one job in their places; those of the jobs before it are sent empty, so that each is sent once."""
+    return ("",) * run[0] + texts[run[0] : run[-1] + 1] if texts else ()
 
 
 async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[str, set[int]], started: float) -> None:

@@ -21,6 +21,7 @@ from service.samplers.base import Sampler
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
 from service.stopping.base import StoppingRule
+from workers.wire.job_kinds import serves
 from workers.wire.messages import Message, Sampling
 
 P = TypeVar("P", bound=Plugin)
@@ -52,10 +53,7 @@ def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
     """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field."""
     _check_caps(request, settings)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
-    missing = aggregator.needs - pool.provides if pool.provides is not None else frozenset()
-    if missing:
-        names = ", ".join(sorted(missing))
-        raise BadRequest(f"{aggregator.name} needs what {request.model} does not supply: {names}", field="aggregator")
+    _check_pool(pool, aggregator)
     n, warnings = _affordable(request)
     # A seed that the caller did not give is drawn now and recorded, so that the answer can be drawn again.
     seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbelow(2**31)
@@ -77,6 +75,19 @@ def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
         templates=settings.templates,
         warnings=warnings,
     )
+
+
+def _check_pool(pool: Pool, aggregator: Aggregator) -> None:
+    """Refuses what the pool's workers cannot supply; of a pool without a worker nothing is known yet."""
+    if pool.provides is None:
+        return
+    if not serves(pool.provides, "sample"):
+        kinds = ", ".join(sorted(pool.provides))
+        raise BadRequest(f"{pool.model} answers no questions, it only scores texts: {kinds}", field="model")
+    missing = aggregator.needs - pool.provides
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise BadRequest(f"{aggregator.name} needs what {pool.model} does not supply: {names}", field="aggregator")
 
 
 def default_stop(aggregator: Aggregator) -> str:

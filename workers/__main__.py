@@ -35,6 +35,7 @@ def options_of(settings: WorkerSettings) -> BackendSettings:
         replay_delay_ms=settings.replay_delay_ms,
         torch_device=settings.torch_device,
         torch_threads=settings.torch_threads,
+        scoring_batch_tokens=settings.scoring_batch_tokens,
     )
 
 

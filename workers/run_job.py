@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from workers.backends.base import Backend, BackendError
 from workers.metrics import WorkerMetrics
 from workers.wire.connection import unbroken
+from workers.wire.job_kinds import serves
 from workers.wire.leases import Lease, Leases, LeaseState, Stored
 from workers.wire.messages import Failure, FailureKind, Sample
 
@@ -56,6 +57,7 @@ class JobRun:
             await self._flush(done=True)
             return
         try:
+            self._check_kind()
             async with asyncio.timeout(self.lease.left_ms / 1000):
                 await self._pump()
         except TimeoutError:
@@ -68,6 +70,13 @@ class JobRun:
             # Only the kind of error: its message may quote the completion.
             log.error("job %s: the backend failed: %s", self.lease.job.job_id, type(error).__name__)
             await self._fail_open(FailureKind.INTERNAL, type(error).__name__)
+
+    def _check_kind(self) -> None:
+        """The one place where a job is held against what the backend provides."""
+        kind, backend = self.lease.job.kind, self._backend
+        if not serves(backend.provides, kind):
+            what = "draws no samples" if kind == "sample" else f"serves no {kind} jobs"
+            raise BackendError(FailureKind.UNSUPPORTED, f"the backend {backend.name} {what}")
 
     async def _pump(self) -> None:
         """Moves samples from the backend to the queue, several in a reply where they finish close together."""

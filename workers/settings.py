@@ -28,7 +28,9 @@ class WorkerSettings(BaseSettings):
     worker_metrics_host: str = Field(default="127.0.0.1", description="interface of the worker's /metrics")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     capacity_samples: int | None = Field(
-        default=None, ge=1, description="samples at once; unset: 64 for torch, else 1024"
+        default=None,
+        ge=1,
+        description="samples at once; unset: 64 for torch, 256 for reward, embed and entail, else 1024",
     )
     openai_api_key: str | None = Field(default=None, description="key that the openai backend sends upstream")
     openai_max_concurrency: int = Field(default=64, ge=1, description="calls in flight to one upstream")
@@ -37,4 +39,7 @@ class WorkerSettings(BaseSettings):
     torch_device: str = Field(default="auto", description="auto, cpu or cuda[:i]")
     torch_threads: int | None = Field(
         default=None, ge=1, description="torch's CPU threads; torch's own default if unset"
+    )
+    scoring_batch_tokens: int = Field(
+        default=16_384, ge=1, description="most tokens of one pass of reward, embed and entail, padding included"
     )

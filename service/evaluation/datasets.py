@@ -74,7 +74,7 @@ class Dataset:
     def provides(self) -> frozenset[Provides]:
         """The statistics that every sample has."""
         found = [sample.statistics for record in self.records for sample in record.samples]
-        named = (Provides(field) for field in SampleStatistics.model_fields)
+        named = (each for each in Provides if each in SampleStatistics.model_fields)
         return frozenset(each for each in named if found and all(getattr(one, each) is not None for one in found))
 
 

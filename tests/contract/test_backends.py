@@ -12,6 +12,7 @@ import pytest
 
 from tests.fake_upstream import FakeUpstream, Script
 from tests.tiny_model import make_tiny_model
+from tests.tiny_scorers import NLI_LABELS, make_classifier, make_encoder
 from workers.backends import BACKENDS, BackendSettings, make_backend
 from workers.backends.base import Backend, BackendError
 from workers.wire.messages import Job, Message, Sample, SampleStatistics, Sampling
@@ -25,13 +26,28 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("model"), hidden=32, layers=1)
 
 
-@pytest.fixture(params=["torch", "openai", "openai one by one", "replay"])
-async def backend(request: pytest.FixtureRequest, tmp_path: Path, model_folder: Path) -> AsyncIterator[Backend]:
+@pytest.fixture(scope="module")
+def scoring_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small random model for each kind of job that draws nothing."""
+    folder = tmp_path_factory.mktemp("scoring")
+    return {
+        "reward": make_classifier(folder / "reward", "llama"),
+        "embed": make_encoder(folder / "embed"),
+        "entail": make_classifier(folder / "entail", "deberta", NLI_LABELS),
+    }
+
+
+@pytest.fixture(params=["torch", "openai", "openai one by one", "replay", "reward", "embed", "entail"])
+async def backend(
+    request: pytest.FixtureRequest, tmp_path: Path, model_folder: Path, scoring_folders: dict[str, Path]
+) -> AsyncIterator[Backend]:
     """Each backend, made by the registry and started."""
     async with AsyncExitStack() as stack:
         settings = BackendSettings(torch_device="cpu", torch_threads=1, replay_delay_ms=2)
         if request.param == "torch":
             spec = f"torch:{model_folder}"
+        elif request.param in scoring_folders:
+            spec = f"{request.param}:{scoring_folders[request.param]}"
         elif request.param == "replay":
             record = {"id": "q", "question": QUESTION, "samples": [{"text": f"{i}"} for i in range(12)]}
             (tmp_path / "r.jsonl").write_text(json.dumps(record))
@@ -53,9 +69,17 @@ def job(question: str = QUESTION) -> Job:
     return Job(job_id="j", answer_id="a", model="m", messages=(message,), sampling=sampling, first=0, last=12)
 
 
+def suited(backend: Backend, asked: Job) -> Job:
+    """The job, as one of the kind that the backend serves: then its texts are as long as its question."""
+    kind = next((kind for kind in ("reward", "embed", "entail") if kind in backend.provides), "sample")
+    texts = tuple(f"{asked.messages[0].content} {index}" for index in range(asked.last))
+    scored = {"texts": texts, "pairs": texts if kind == "entail" else ()}
+    return asked.model_copy(update={"kind": kind, **scored}) if kind != "sample" else asked
+
+
 async def draw(backend: Backend, indices: tuple[int, ...], asked: Job | None = None) -> list[Sample]:
     """The samples in the order in which they come."""
-    return [sample async for sample in backend.sample(asked or job(), indices)]
+    return [sample async for sample in backend.sample(suited(backend, asked or job()), indices)]
 
 
 async def test_each_index_comes_exactly_once(backend: Backend) -> None:
@@ -71,6 +95,8 @@ async def test_what_is_provided_is_there(backend: Backend) -> None:
         for name in SampleStatistics.model_fields:
             if name in backend.provides:
                 assert getattr(sample.statistics, name) is not None
+        if backend.provides & {"reward", "embed", "entail"}:
+            assert sample.values
         if "seed" in backend.provides:
             assert sample.seed == 1 + sample.index
     assert await backend.healthy()
@@ -89,7 +115,7 @@ async def test_failures_are_data(backend: Backend) -> None:
 
 async def test_closing_the_iterator_frees_the_backend(backend: Backend) -> None:
     """After a close, and after a cancelled reader, the next job is served at once."""
-    async with aclosing(backend.sample(job(), tuple(range(12)))) as samples:  # type: ignore[type-var]  # all are generators
+    async with aclosing(backend.sample(suited(backend, job()), tuple(range(12)))) as samples:  # type: ignore[type-var]  # all are generators
         await anext(samples)
     reading = asyncio.create_task(draw(backend, tuple(range(12))))
     await asyncio.sleep(0.003)
@@ -106,7 +132,12 @@ async def test_jobs_run_side_by_side(backend: Backend) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "said"),
-    [("nonsense:x", "unknown backend 'nonsense'"), ("torch:", "torch needs an argument"), ("openai:x", "http")],
+    [
+        ("nonsense:x", "unknown backend 'nonsense'"),
+        ("torch:", "torch needs an argument"),
+        ("reward:", "reward needs an argument"),
+        ("openai:x", "http"),
+    ],
 )
 def test_a_spec_that_makes_no_sense_is_refused(spec: str, said: str) -> None:
     """With what would make sense."""
@@ -120,8 +151,11 @@ def test_every_scheme_makes_a_backend(tmp_path: Path) -> None:
     made: Callable[[str], Backend] = lambda scheme: BACKENDS[scheme](arguments.get(scheme, "x"), BackendSettings())  # noqa: E731 - one line says it
     assert {scheme: made(scheme).name for scheme in BACKENDS} == {
         "abacus": "torch",
+        "embed": "embed",
+        "entail": "entail",
         "openai": "openai",
         "replay": "replay",
+        "reward": "reward",
         "torch": "torch",
     }
 

@@ -8,6 +8,7 @@ from service.contract import AnswerRequest
 from service.errors import BadRequest, CapExceeded
 from service.plan import Plan, make_plan
 from service.settings import Settings
+from workers.wire.messages import Provides, WorkerCard
 
 POOL = Pool("fake", ())
 SETTINGS = Settings(max_n=16, max_total_tokens=4096, max_messages=3, max_prompt_chars=100, max_budget_s=60.0)
@@ -91,6 +92,16 @@ def test_a_budget_of_tokens_below_the_quorum_is_refused(tokens: int, quorum: int
     with pytest.raises(BadRequest) as caught:
         plan(n=8, quorum=quorum, sampling={"max_tokens": 100}, budget={"tokens": tokens})
     assert caught.value.field == "budget.tokens"
+
+
+@pytest.mark.parametrize("kind", ["reward", "embed", "entail"])
+def test_a_pool_that_only_scores_texts_answers_no_question(kind: str) -> None:
+    """It is the model that is wrong, and the message says what the pool does."""
+    card = WorkerCard(worker="w", model="judge", backend=kind, provides=frozenset({Provides(kind)}), capacity_samples=1)
+    with pytest.raises(BadRequest) as caught:
+        make_plan(AnswerRequest(model="judge", question="Why?"), Pool("judge", (card,)), SETTINGS)
+    assert (caught.value.field, caught.value.status) == ("model", 422)
+    assert f"only scores texts: {kind}" in caught.value.detail
 
 
 def test_the_stopping_rule_depends_on_the_aggregator() -> None:

@@ -6,7 +6,9 @@ that only forwards to an upstream never loads torch.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from workers.backends.base import Backend
 from workers.backends.options import BackendSettings
@@ -15,6 +17,9 @@ __all__ = ["BACKENDS", "BackendSettings", "make_backend"]
 
 TORCH_CAPACITY = 64
 """Samples that a worker with a model takes on at once: what decodes side by side."""
+
+SCORING_CAPACITY = 256
+"""Texts that a worker with a scoring model takes on at once: several passes' worth, so that each is well filled."""
 
 FORWARD_CAPACITY = 1024
 """Samples that a worker without one takes on at once: they only wait; calls are bounded by their own limit."""
@@ -69,10 +74,27 @@ def _replay(argument: str, settings: BackendSettings) -> Backend:
     return ReplayBackend(argument, settings.replay_delay_ms, capacity_samples=capacity)
 
 
+def _scoring(kind: Literal["reward", "embed", "entail"], argument: str, settings: BackendSettings) -> Backend:
+    """`reward:PATH`, `embed:PATH`, `entail:PATH`: a local folder with a model that gives texts values."""
+    from workers.backends.torch_scoring.backend import ScoringBackend
+
+    return ScoringBackend(
+        kind,
+        argument,
+        settings.torch_device,
+        threads=settings.torch_threads,
+        batch_tokens=settings.scoring_batch_tokens,
+        capacity_samples=settings.capacity_samples or SCORING_CAPACITY,
+    )
+
+
 BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {
     "abacus": _abacus,
+    "embed": partial(_scoring, "embed"),
+    "entail": partial(_scoring, "entail"),
     "openai": _openai,
     "replay": _replay,
+    "reward": partial(_scoring, "reward"),
     "torch": _torch,
 }
 """Scheme to factory. A factory neither loads nor connects (`start` does); ValueError where ARG makes no sense."""

@@ -16,7 +16,7 @@ class BackendError(Exception):
 
 
 class Backend(Protocol):
-    """Turns jobs into samples.
+    """Turns jobs into samples. It gets only jobs of the kinds that `provides` says it serves.
 
     `sample` yields each sample of `indices` as it finishes, in any order, each index once. Closing the iterator (or
     cancelling the task that reads it) stops the work within one decode step or upstream call. A failed sample is

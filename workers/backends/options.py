@@ -16,3 +16,4 @@ class BackendSettings:
     replay_delay_ms: float = 0.0
     torch_device: str = "auto"
     torch_threads: int | None = None
+    scoring_batch_tokens: int = 16_384

@@ -121,7 +121,7 @@ def _replayed(question: _Question, index: int) -> Sample:
 def _provided(questions: list[_Question]) -> frozenset[Provides]:
     """The statistics that every recorded sample has; neither a seed nor a chat about new prompts can be replayed."""
     statistics = [sample.statistics for question in questions for sample in question.samples]
-    named = (Provides(field) for field in SampleStatistics.model_fields)
+    named = (each for each in Provides if each in SampleStatistics.model_fields)
     return frozenset(each for each in named if statistics and all(getattr(one, each) is not None for one in statistics))
 
 
