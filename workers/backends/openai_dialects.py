@@ -1,7 +1,8 @@
 """What the servers that speak OpenAI's /chat/completions understand of it: one line a server.
 
-Read from the servers' sources and documentation in November 2026. A server that is none of these is spoken to as `ANY`:
-what it refuses or leaves out is noticed from its replies; what it could pass over in silence is not asked of it.
+Read from the servers' sources and documentation in November 2026; the lines of vLLM (0.32) and `transformers serve`
+(5.23) were also tried on the servers themselves. A server that is none of these is spoken to as `ANY`: what it refuses
+or leaves out is noticed from its replies, and it is asked for nothing else but `top_k` and `min_p`, on trust.
 """
 
 from collections.abc import Mapping
