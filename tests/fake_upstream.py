@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from tests.fake_servers import SERVERS, Server
+
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: "Service Unavailable"}
 
 
@@ -42,6 +44,15 @@ class Script:
     """Sent with status 200 instead of a completion."""
     model: str = "fake"
     models_status: int = 200
+    server: str = ""
+    """One of `SERVERS`: signs its models so, refuses and passes over what that server does, in its words."""
+    context_chars: int = 0
+    """With `server`: a prompt of more characters does not fit; 0: every prompt does."""
+
+    @property
+    def ways(self) -> Server:
+        """How the server speaks that this one plays."""
+        return SERVERS[self.server]
 
 
 @dataclass
@@ -99,7 +110,8 @@ class FakeUpstream:
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """The reply to anything but a completion call."""
         if path.endswith("/models"):
-            listed = {"object": "list", "data": [{"id": self.script.model, "object": "model"}]}
+            signed = {"owned_by": self.script.ways.owned_by} if self.script.ways.owned_by else {}
+            listed = {"object": "list", "data": [{"id": self.script.model, "object": "model", **signed}]}
             return self.script.models_status, _json(listed), {}
         if path.endswith("/stats"):
             return 200, _json(asdict(self.stats)), {}
@@ -136,13 +148,16 @@ class FakeUpstream:
         script, n = self.script, asked.get("n", 1)
         if number <= script.fail_first or (script.fail_every and number % script.fail_every == 0):
             return script.fail_status, _json(script.fail_body), script.fail_headers
+        refused = script.ways.refusal(asked, script.context_chars)
+        if refused is not None:
+            return refused[0], _json(refused[1]), {}
         if n > 1 and script.n == "refused":
             return 400, _json({"error": {"message": "'n' must be 1", "param": "n"}}), {}
         if asked.get("logprobs") and script.logprobs == "refused":
             return 400, _json({"error": {"message": "logprobs is not supported"}}), {}
         if script.raw_body is not None:
             return 200, script.raw_body, {}
-        choices = [self._choice(index, asked) for index in range(n if script.n == "supported" else 1)]
+        choices = [self._choice(index, asked) for index in range(n if self._several else 1)]
         self.stats.choices += len(choices)
         reply: dict[str, Any] = {"id": f"chatcmpl-{number}", "object": "chat.completion", "created": 0}
         reply |= {"model": script.model, "choices": choices}
@@ -151,10 +166,15 @@ class FakeUpstream:
             reply["usage"] = counts | {"total_tokens": sum(counts.values())}
         return 200, _json(reply), {}
 
+    @property
+    def _several(self) -> bool:
+        return self.script.n == "supported" and "n" not in self.script.ways.deaf_to
+
     def _choice(self, index: int, asked: dict[str, Any]) -> dict[str, Any]:
         text = self.script.texts[next(self._turn) % len(self.script.texts)]
         logprobs = None
-        if asked.get("logprobs") and self.script.logprobs == "given":
+        deaf = "logprobs" in self.script.ways.deaf_to
+        if asked.get("logprobs") and self.script.logprobs == "given" and not deaf:
             tokens = (text or "").split()
             logprobs = {"content": [{"token": token, "logprob": self.script.logprob} for token in tokens]}
         message = {"role": "assistant", "content": text}

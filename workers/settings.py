@@ -35,6 +35,14 @@ class WorkerSettings(BaseSettings):
     openai_api_key: str | None = Field(default=None, description="key that the openai backend sends upstream")
     openai_max_concurrency: int = Field(default=64, ge=1, description="calls in flight to one upstream")
     openai_timeout_s: float = Field(default=60.0, gt=0, description="longest wait for one upstream call")
+    openai_retries: int = Field(default=2, ge=0, description="further tries of a call that failed in passing")
+    openai_logprobs: bool = Field(default=True, description="ask upstreams for log probabilities")
+    openai_breaker_failures: int = Field(
+        default=16, ge=1, description="failed calls in a row after which an upstream is left alone"
+    )
+    openai_breaker_pause_s: float = Field(
+        default=1.0, gt=0, description="for how long at first; the pause doubles up to 60 s"
+    )
     replay_delay_ms: float = Field(default=0.0, ge=0, description="delay per replayed sample")
     torch_device: str = Field(default="auto", description="auto, cpu or cuda[:i]")
     torch_threads: int | None = Field(

@@ -50,18 +50,20 @@ def _abacus(argument: str, settings: BackendSettings) -> Backend:
 
 
 def _openai(argument: str, settings: BackendSettings) -> Backend:
-    """`openai:URL` or `openai:URL#MODEL`: an OpenAI-compatible upstream, and its own name for the model."""
+    """`openai:[DIALECT+]URL[,...][#MODEL]`: OpenAI-compatible upstreams, and their own name for the model."""
     from workers.backends.openai_http import OpenAIBackend
 
-    url, _, model = argument.partition("#")
+    urls, _, model = argument.partition("#")
     return OpenAIBackend(
-        url,
+        urls,
         model or None,
         settings.api_key,
         max_concurrency=settings.openai_max_concurrency,
         timeout_s=settings.openai_timeout_s,
         retries=settings.openai_retries,
         logprobs=settings.openai_logprobs,
+        breaker_failures=settings.openai_breaker_failures,
+        breaker_pause_s=settings.openai_breaker_pause_s,
         capacity_samples=settings.capacity_samples or FORWARD_CAPACITY,
     )
 

@@ -14,22 +14,41 @@ _QUOTE_CHARS = 12
 """A message that repeats this many characters of the prompt in a row is taken to quote it and is left out."""
 
 _SECRET = re.compile(r"\b(sk|key|token|bearer)[-_ ][\w*.-]{4,}", re.IGNORECASE)
-_ABOUT_N = re.compile(r"""(?<!\w)["'`]?n["'`]?(?!\w)|\bcompletion choice|\bmultiple (choices|completions)""")
+_ABOUT_CHOICES = re.compile(r"\bcompletion choice|\bmultiple (choices|completions)|\bn_cmpl\b", re.IGNORECASE)
+_ABOUT_N = re.compile(r"""(?<!\w)["'`]?n["'`]?(?!\w)""")
 _ABOUT_LOGPROBS = re.compile(r"log_?prob", re.IGNORECASE)
+_ABOUT_STOP = re.compile(r"""["'`]stop["'`]|\(stop\)|\bbody\.stop\b|\bstop[ _](strings?|sequences?)\b""", re.IGNORECASE)
+_USE_THE_OTHER_LENGTH = re.compile(r"""max_completion_tokens["'`]? instead""")
+_FIELDS = re.compile(
+    r"\b(temperature|top_p|top_k|min_p|seed|logit_bias|continue_final_message|add_generation_prompt)\b"
+)
 _ABOUT_CONTEXT = re.compile(
-    r"context[ _](length|size|window)|maximum context|max_model_len|prompt is too long|too many tokens|input length",
+    r"context[ _](length|size|window)|maximum context|max_model_len|prompt is too long|too many tokens|input length"
+    r"|`inputs` (tokens \+|must have less)",
     re.IGNORECASE,
 )
 
 
 class RejectionError(BackendError):
-    """The upstream answered 4xx or 5xx. `status` is its HTTP status; `about_n`/`about_logprobs`: what it objects to."""
+    """The upstream answered 4xx or 5xx.
 
-    def __init__(self, kind: FailureKind, detail: str, status: int, *, about_n: bool, about_logprobs: bool) -> None:
+    `status`: its HTTP status. `about`: the request's fields that it objects to, `n`, `logprobs`, `stop` and those of
+    the sampling, and `length` where it wants the most tokens under the other name. `passing`: it may go otherwise next
+    time. 424 is what TGI says of a failed generation, 500 what llama.cpp says of what it does not serve.
+    """
+
+    def __init__(self, kind: FailureKind, detail: str, status: int, about: frozenset[str] = frozenset()) -> None:
         super().__init__(kind, detail)
         self.status = status
-        self.about_n = about_n
-        self.about_logprobs = about_logprobs
+        self.about = about
+        self.passing = (
+            (status in (408, 424, 429) or status >= 500) and kind is not FailureKind.CONTEXT_OVERFLOW and not about
+        )
+
+    @property
+    def about_n(self) -> bool:
+        """It objects to several choices in one call."""
+        return "n" in self.about
 
 
 _LARGEST_LOGPROB = 1e6
@@ -38,22 +57,17 @@ _LARGEST_LOGPROB = 1e6
 
 def rejection(status: int, body: bytes, prompt: str, api_key: str | None) -> RejectionError:
     """The failure that an error reply means. Its detail is the status and what of the message is safe to show."""
-    message = _message(body)
-    refused = status in (400, 422)
-    return RejectionError(
-        _kind(status, message),
-        _detail(status, message, prompt, api_key),
-        status,
-        about_n=refused and _ABOUT_N.search(message) is not None,
-        about_logprobs=refused and _ABOUT_LOGPROBS.search(message) is not None,
-    )
+    message, marks = _message(body)
+    kind = _kind(status, f"{marks} {message}")
+    about = frozenset() if kind is FailureKind.CONTEXT_OVERFLOW else _about(status, message)
+    return RejectionError(kind, _detail(status, message, prompt, api_key), status, about)
 
 
-def samples_of(reply: object, indices: Sequence[int], seed: int | None) -> list[Sample]:
+def samples_of(reply: object, indices: Sequence[int], seeds: Sequence[int | None]) -> list[Sample]:
     """The reply's choices as samples of `indices`, in order; fewer where the upstream gave fewer.
 
-    `seed` is recorded on each sample: give it only where it is known to be the sample's own. The prompt's tokens are on
-    the first sample. Raises BackendError(UPSTREAM_ERROR) where the reply is no chat completion.
+    `seeds`, one an index, are recorded on the samples: None where a sample's own is not known. The prompt's tokens are
+    on the first sample. Raises BackendError(UPSTREAM_ERROR) where the reply is no chat completion.
     """
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
@@ -67,7 +81,7 @@ def samples_of(reply: object, indices: Sequence[int], seed: int | None) -> list[
             index=index,
             text=_text(choice),
             finish_reason=_finish(choice),
-            seed=seed,
+            seed=seeds[position],
             prompt_tokens=_count(usage.get("prompt_tokens")) if position == 0 else 0,
             completion_tokens=counts[position],
             statistics=SampleStatistics(mean_logprob=_mean(logprobs[position])),
@@ -76,18 +90,34 @@ def samples_of(reply: object, indices: Sequence[int], seed: int | None) -> list[
     ]
 
 
-def _kind(status: int, message: str) -> FailureKind:
-    if status in (400, 413, 422) and _ABOUT_CONTEXT.search(message):
+def _kind(status: int, said: str) -> FailureKind:
+    if status in (400, 413, 422, 500) and _ABOUT_CONTEXT.search(said):
         return FailureKind.CONTEXT_OVERFLOW
-    return FailureKind.UPSTREAM_ERROR if status >= 500 else FailureKind.UPSTREAM_REJECTED
+    return FailureKind.UPSTREAM_ERROR if status >= 500 or status == 424 else FailureKind.UPSTREAM_REJECTED
 
 
-def _message(body: bytes) -> str:
-    """The error's message in the forms of OpenAI, FastAPI and plain text; never a field that holds the request."""
+def _about(status: int, message: str) -> frozenset[str]:
+    """The fields that the message names. A 500 is believed to be about them only where the words leave no doubt."""
+    if status == 500:
+        return frozenset({"n"} if _ABOUT_CHOICES.search(message) else ())
+    if status not in (400, 422):
+        return frozenset()
+    named = {
+        "n": _ABOUT_N.search(message) or _ABOUT_CHOICES.search(message),
+        "logprobs": _ABOUT_LOGPROBS.search(message),
+        "stop": _ABOUT_STOP.search(message),
+        "length": _USE_THE_OTHER_LENGTH.search(message),
+    }
+    return frozenset(name for name, found in named.items() if found) | frozenset(_FIELDS.findall(message))
+
+
+def _message(body: bytes) -> tuple[str, str]:
+    """The error's message, and its type and code, in the forms of OpenAI (and llama.cpp), TGI, Ollama, FastAPI and
+    plain text; never a field that holds the request."""
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
-        return body[:_DETAIL_CHARS].decode("utf-8", "replace")
+        return body[:_DETAIL_CHARS].decode("utf-8", "replace"), ""
     found = reply
     for key in ("error", "message", "detail"):
         if isinstance(found, dict) and key in found:
@@ -98,8 +128,11 @@ def _message(body: bytes) -> str:
             for each in found
             if isinstance(each, dict)
         )
-    param = reply["error"].get("param") if isinstance(reply, dict) and isinstance(reply.get("error"), dict) else None
-    return f"{found if isinstance(found, str) else ''} {f'({param})' if isinstance(param, str) else ''}".strip()
+    error = reply.get("error", reply) if isinstance(reply, dict) else None
+    error = error if isinstance(error, dict) else {}
+    param, marks = error.get("param"), [error.get("type"), error.get("code")]
+    message = f"{found if isinstance(found, str) else ''} {f'({param})' if isinstance(param, str) else ''}".strip()
+    return message, " ".join(mark for mark in marks if isinstance(mark, str))
 
 
 def _detail(status: int, message: str, prompt: str, api_key: str | None) -> str:

@@ -13,6 +13,8 @@ class BackendSettings:
     openai_timeout_s: float = 60.0
     openai_retries: int = 2
     openai_logprobs: bool = True
+    openai_breaker_failures: int = 16
+    openai_breaker_pause_s: float = 1.0
     replay_delay_ms: float = 0.0
     torch_device: str = "auto"
     torch_threads: int | None = None
