@@ -20,7 +20,7 @@ from workers.wire.connection import blocking_client, close, command_client
 from workers.wire.keys import Keys
 from workers.wire.leases import Leases
 from workers.wire.messages import WorkerCard
-from workers.worker import Worker, now_ms
+from workers.worker import Worker, WorkerBroken, now_ms
 
 log = logging.getLogger("conclave.worker")
 
@@ -39,6 +39,7 @@ def options_of(settings: WorkerSettings) -> BackendSettings:
         replay_delay_ms=settings.replay_delay_ms,
         torch_device=settings.torch_device,
         torch_threads=settings.torch_threads,
+        torch_cache_mb=settings.torch_cache_mb,
         scoring_batch_tokens=settings.scoring_batch_tokens,
     )
 
@@ -72,7 +73,10 @@ async def serve(model: str, spec: str, settings: WorkerSettings) -> None:
 
 
 def main() -> int:
-    """Reads the command line and the environment, runs the worker; exit code 0 after a clean drain."""
+    """Runs the worker that the command line and the environment ask for.
+
+    Returns 0 after a clean drain, 2 if it cannot serve at all, 3 if its backend broke.
+    """
     parser = argparse.ArgumentParser(prog="conclave worker", description="One worker process for one model.")
     parser.add_argument(
         "--model", required=True, metavar="NAME=BACKEND:ARG", help="e.g. abacus=abacus, qwen=torch:PATH"
@@ -89,6 +93,9 @@ def main() -> int:
     try:
         with contextlib.suppress(KeyboardInterrupt):
             uvloop.run(serve(name, spec or name, settings))
+    except WorkerBroken as error:
+        log.error("the worker is broken: %s", error)
+        return 3
     except (ValueError, OSError) as error:
         log.error("the worker cannot serve %s: %s", arguments.model, error)
         return 2

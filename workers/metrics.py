@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from workers.backends.base import BackendFacts
+
 REGISTRY = CollectorRegistry()
 
 _UP = Gauge("conclave_worker_up", "1 while the worker takes jobs", ["model", "backend"], registry=REGISTRY)
@@ -19,6 +21,25 @@ _DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 240, 480, 960),
     registry=REGISTRY,
 )
+_HEALTHY = Gauge("conclave_worker_healthy", "1 while the backend can serve", ["model"], registry=REGISTRY)
+_ROWS = Gauge("conclave_worker_batch_rows", "Completions that are decoded together now", ["model"], registry=REGISTRY)
+_WAITING = Gauge("conclave_worker_samples_waiting", "Samples taken and not yet begun", ["model"], registry=REGISTRY)
+_CACHE = Gauge(
+    "conclave_worker_cache_bytes",
+    "Keys and values: in use, and the most there may be",
+    ["model", "kind"],
+    registry=REGISTRY,
+)
+_ENGINE = Counter(
+    "conclave_worker_engine", "What the engine counted, by its name", ["model", "what"], registry=REGISTRY
+)
+_WAIT = Histogram(
+    "conclave_worker_queue_wait_seconds",
+    "A job's coming into the engine to its first sample's start",
+    ["model"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
 
 
 class WorkerMetrics:
@@ -27,6 +48,7 @@ class WorkerMetrics:
     def __init__(self, model: str, backend: str) -> None:
         self._model = model
         self._backend = backend
+        self._counted: dict[str, int] = {}
         # A series that starts at its first event shows no increase: alerts need the zero before it.
         for outcome in ("done", "cancelled", "expired", "fenced", "failed", "poison"):
             _JOBS.labels(model, outcome)
@@ -56,6 +78,22 @@ class WorkerMetrics:
     def renewed(self) -> None:
         """A lease was renewed."""
         _RENEWALS.labels(self._model).inc()
+
+    def healthy(self, value: bool) -> None:
+        """The backend can serve, or cannot."""
+        _HEALTHY.labels(self._model).set(int(value))
+
+    def facts(self, facts: BackendFacts) -> None:
+        """What the backend's own engine says; counters are taken as what they grew by."""
+        _ROWS.labels(self._model).set(facts.rows)
+        _WAITING.labels(self._model).set(facts.waiting_samples)
+        _CACHE.labels(self._model, "used").set(facts.cache_bytes)
+        _CACHE.labels(self._model, "limit").set(facts.cache_limit)
+        for name, total in facts.counters.items():
+            _ENGINE.labels(self._model, name).inc(max(0, total - self._counted.get(name, 0)))
+            self._counted[name] = total
+        for wait in facts.queue_waits_s:
+            _WAIT.labels(self._model).observe(wait)
 
     def reclaimed(self, entries: int) -> None:
         """Entries were taken over."""

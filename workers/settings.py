@@ -51,3 +51,8 @@ class WorkerSettings(BaseSettings):
     scoring_batch_tokens: int = Field(
         default=16_384, ge=1, description="most tokens of one pass of reward, embed and entail, padding included"
     )
+    torch_cache_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="most MiB of keys and values; unset: 2048 on a CPU, 45 % of the free memory of a GPU",
+    )

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from workers.backends.base import Backend
+from workers.backends.base import Backend, CanBreak, TellsFacts
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
 from workers.settings import WorkerSettings
@@ -21,8 +21,15 @@ from workers.wire.messages import WorkerCard
 log = logging.getLogger(__name__)
 
 CARD_PERIOD_S = 2.0
+HEALTH_PERIOD_S = 5.0
+"""How often the backend is asked whether it can serve."""
+
 CARD_TTL_MS = 8_000
 """A worker that was not heard of for this long counts as gone in `GET /v1/models`."""
+
+
+class WorkerBroken(Exception):
+    """The backend will never serve again in this process."""
 
 
 class Worker:
@@ -44,6 +51,9 @@ class Worker:
         self._room = asyncio.Event()
         self._room.set()
         self._draining = asyncio.Event()
+        self._healthy = asyncio.Event()
+        self._healthy.set()
+        self._broken: str | None = None
 
     def drain(self) -> None:
         """Takes no more entries; `run` returns when the running jobs are done or the drain time is over."""
@@ -51,7 +61,11 @@ class Worker:
         self._room.set()
 
     async def run(self, cancel_channel: str) -> None:
-        """Serves until `drain`. Survives a lost Redis server; raises only if the backend cannot start."""
+        """Serves until `drain`. Survives a lost Redis server.
+
+        Raises what the backend raises if it cannot start, and WorkerBroken once it will never serve again; what was
+        running then is left to other workers.
+        """
         await self._backend.start()
         self._metrics.up(True)
         loops = [
@@ -61,16 +75,19 @@ class Worker:
             asyncio.create_task(self._hear_cancellations(cancel_channel)),
             *(asyncio.create_task(self._take_for_ever(shard)) for shard in self._leases.shards),
         ]
+        loops.append(asyncio.create_task(self._watch_health()))
         await self._draining.wait()
         self._metrics.up(False)
         await self._end(loops)
+        if self._broken is not None:
+            raise WorkerBroken(self._broken)
 
     async def _end(self, loops: "list[asyncio.Task[None]]") -> None:
         with contextlib.suppress(RedisError, OSError):
             await self._show()
-        for taker in loops[4:]:
+        for taker in loops[4:-1]:
             taker.cancel()
-        if self._runs:
+        if self._runs and self._broken is None:
             await asyncio.wait({task for _, task in self._runs.values()}, timeout=self._settings.drain_s)
         # What is still running is handed back: unacknowledged, it is reclaimed by another worker.
         remaining = [task for _, task in self._runs.values()]
@@ -92,7 +109,28 @@ class Worker:
                 log.warning("%s: Redis does not answer: %s", what, type(error).__name__)
             await asyncio.sleep(period_s)
 
+    async def _watch_health(self) -> None:
+        """Takes no entries while the backend cannot serve, and ends the worker where it never will again."""
+        while True:
+            healthy = await self._backend.healthy()
+            self._metrics.healthy(healthy)
+            if healthy:
+                self._healthy.set()
+            elif self._healthy.is_set():
+                log.warning("the backend cannot serve")
+                self._healthy.clear()
+            if isinstance(self._backend, CanBreak) and (why := self._backend.broken()) is not None:
+                log.error("the backend is broken: %s", why)
+                self._broken = why
+                self.drain()
+                return
+            await asyncio.sleep(HEALTH_PERIOD_S)
+
     async def _show(self) -> None:
+        if isinstance(self._backend, TellsFacts):
+            self._metrics.facts(self._backend.take_facts())
+        if not self._healthy.is_set() and not self._draining.is_set():
+            return  # its card runs out: a pool of workers that cannot serve is none
         card = self._card.model_copy(update={"draining": self._draining.is_set(), "provides": self._backend.provides})
         await self._leases.show(card, CARD_TTL_MS)
 
@@ -108,6 +146,7 @@ class Worker:
                     await self._start_all(await self._leases.own_pending(shard))
                     fresh = False
                 await self._room.wait()
+                await self._healthy.wait()
                 if self._draining.is_set():
                     return
                 await self._start_all(await self._leases.take(shard, self._wanted()))
@@ -191,7 +230,7 @@ class Worker:
                 await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
 
     async def _reclaim(self) -> None:
-        if self._draining.is_set() or not self._room.is_set():
+        if self._draining.is_set() or not (self._room.is_set() and self._healthy.is_set()):
             return
         for shard in self._leases.shards:
             try:

@@ -36,6 +36,7 @@ def _torch(argument: str, settings: BackendSettings) -> Backend:
         settings.torch_device,
         threads=settings.torch_threads,
         capacity_samples=settings.capacity_samples or TORCH_CAPACITY,
+        cache_mb=settings.torch_cache_mb,
     )
 
 

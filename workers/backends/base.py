@@ -1,7 +1,8 @@
 """The one protocol that every backend meets."""
 
-from collections.abc import AsyncGenerator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from workers.wire.messages import FailureKind, Job, Provides, Sample
 
@@ -40,3 +41,34 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Frees what `start` took; no sample is running when it is called."""
+
+
+@runtime_checkable
+class CanBreak(Protocol):
+    """A backend that can come to a state in which it will never serve again."""
+
+    def broken(self) -> str | None:
+        """Why it will not, in a few words; None while it may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFacts:
+    """What a backend that decodes by itself says for the metrics. Counts since its start; bytes of keys and values."""
+
+    rows: int
+    waiting_samples: int
+    cache_bytes: int
+    cache_limit: int
+    counters: Mapping[str, int]
+    queue_waits_s: Sequence[float]
+    """Each counts once: whoever asks takes them away."""
+
+
+@runtime_checkable
+class TellsFacts(Protocol):
+    """A backend with facts for the metrics."""
+
+    def take_facts(self) -> BackendFacts:
+        """The facts now."""
+        ...

@@ -18,4 +18,5 @@ class BackendSettings:
     replay_delay_ms: float = 0.0
     torch_device: str = "auto"
     torch_threads: int | None = None
+    torch_cache_mb: int | None = None
     scoring_batch_tokens: int = 16_384

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from workers.backends.base import BackendError
+from workers.backends.base import BackendError, BackendFacts
 from workers.backends.torch_local.engine import Engine, Probe
-from workers.backends.torch_local.facts import EngineFacts
+from workers.backends.torch_local.facts import COUNTERS, EngineFacts
 from workers.backends.torch_local.model import LoadedModel, load
 from workers.backends.torch_local.rows import Order
 from workers.backends.torch_local.scheduler import Limits
@@ -130,6 +130,19 @@ class TorchBackend:
                 return await outcome and self._engine.sound()
         except TimeoutError:
             return False
+
+    def broken(self) -> str | None:
+        """Why this process will never serve again: its model gives no numbers any more; None while it may."""
+        if self._engine.sound() or not self._engine.started:
+            return None
+        return "the engine has ended or its model gives NaN again and again"
+
+    def take_facts(self) -> BackendFacts:
+        """The engine's facts; each wait is told once."""
+        facts = self.facts
+        waits = [facts.waits.popleft() for _ in range(len(facts.waits))]
+        counters = {name: getattr(facts, name) for name in COUNTERS}
+        return BackendFacts(facts.rows, facts.waiting_samples, facts.cache_bytes, facts.cache_limit, counters, waits)
 
     async def close(self) -> None:
         """Ends the engine's thread; what it was at is cut."""

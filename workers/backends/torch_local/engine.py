@@ -56,6 +56,11 @@ class Engine:
         """Queues an order, or a probe."""
         self._incoming.put(order)
 
+    @property
+    def started(self) -> bool:
+        """True once the model is loaded."""
+        return self.scheduler is not None
+
     def sound(self) -> bool:
         """True while the thread runs and the model's logits are numbers."""
         alive = self._thread is not None and self._thread.is_alive()

@@ -24,3 +24,7 @@ class EngineFacts:
     last_forward: float = field(default_factory=time.monotonic)
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=4_096))
     """Seconds from an order's coming to its first sample's start, oldest first; the reader takes them away."""
+
+
+COUNTERS = ("steps", "drawn_tokens", "read_tokens", "reused_tokens", "saved_tokens", "cut_samples", "restarted_samples")
+"""The facts that only grow."""

@@ -4,21 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from workers.backends.base import BackendError
 from workers.backends.torch_local.memory import Store
 from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.passes import Reading
 from workers.backends.torch_local.rows import Work
 from workers.backends.torch_local.sampling import Uniforms, pick
-from workers.wire.messages import FailureKind, Sample
+from workers.wire.messages import Sample
 
 
 def score_options(model: LoadedModel, work: Work) -> Iterator[Sample]:
     """All waiting samples of a work whose prompt is read: each one option, with the logprobs of all of them."""
     options = work.sampling.options
     encoded = [model.ids(option) for option in options]
-    if not all(encoded):
-        raise BackendError(FailureKind.UNSUPPORTED, "an option has no tokens")
     logprobs = _likelihoods(model, work, encoded)
     for index in work.waiting:
         seed = work.order.seed + index

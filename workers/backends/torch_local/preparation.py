@@ -15,11 +15,15 @@ def prepare(model: LoadedModel, order: Order) -> Work:
     ids = tuple(model.prompt_ids(job.messages, job.prefix))
     if not ids:
         raise BackendError(FailureKind.UNSUPPORTED, "the prompt has no tokens")
+    if sampling.options and not all(map(model.ids, sampling.options)):
+        raise BackendError(FailureKind.UNSUPPORTED, "an option has no tokens")
     beyond = [token for token, _ in sampling.logit_bias if not 0 <= token < model.vocabulary]
     if beyond:
         raise BackendError(FailureKind.UNSUPPORTED, f"logit_bias: the model has no token {beyond[0]}")
     if model.max_positions is not None:
-        room = model.max_positions - len(ids)
+        room = (
+            model.max_positions - len(ids) - max((len(model.ids(option)) - 1 for option in sampling.options), default=0)
+        )
         if room < 1:
             detail = f"prompt of {len(ids)} tokens, context of {model.max_positions}"
             raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
