@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from workers.backends.torch_local.cohorts import Cohorts
 from workers.backends.torch_local.memory import Shelves, Slots, Store
 from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.passes import Decoding
@@ -24,6 +25,7 @@ class Batch:
         self._shelves = shelves
         self._statistics = statistics
         self._slots = Slots(model.cache)
+        self._cohorts = Cohorts()
         self._decoding = Decoding(model.cache, self._slots)
         self._draw: Draw | None = None
         self._logits = torch.empty((0, model.vocabulary), device=model.device)
@@ -62,6 +64,7 @@ class Batch:
         for place, row in enumerate(rows, start=len(self.rows) - len(rows)):
             if row.prompt.copied and row.prompt.shelf is not None:
                 self._slots.restore(place, row.prompt.shelf.store, row.prompt.place, row.prompt.tokens)
+        self._cohorts.append(len(rows), self._slots.lengths)
         self._logits = torch.cat([self._logits, *(row.prompt.logits for row in rows)])
 
     def fork(self, row: Row, other: Row) -> None:
@@ -69,6 +72,7 @@ class Batch:
         source = self.rows.index(row)
         self._append([other])
         self._slots.copy(source, len(self.rows) - 1)
+        self._cohorts.append(1, self._slots.lengths)
 
     def rest(self, row: Row) -> Store:
         """Takes a row out; what is returned brings it back. Between a draw and a forward call."""
@@ -82,23 +86,21 @@ class Batch:
         self._append([row])
         row.prompt.users -= 1
         self._slots.restore(len(self.rows) - 1, saved, 0, saved.tokens)
+        self._cohorts.append(1, self._slots.lengths)
 
     def give_up(self, row: Row) -> None:
         """Forgets a resting row."""
         self._shelves.release(row.prompt)
 
     def remove(self, rows: Sequence[Row]) -> None:
-        """Takes rows out; the last ones move into their places."""
+        """Takes rows out; others move into their places."""
         if not rows:
             return
         order = list(range(len(self.rows)))
         for row in rows:
-            place = self.rows.index(row)
-            last = len(self.rows) - 1
-            if place != last:
-                self._slots.copy(last, place)
-                self.rows[place] = self.rows[last]
-                order[place] = order[last]
+            for source, target in self._cohorts.remove(self.rows.index(row)):
+                self._slots.copy(source, target)
+                self.rows[target], order[target] = self.rows[source], order[source]
             self.rows.pop()
             order.pop()
             self._slots.pop()
@@ -154,7 +156,8 @@ class Batch:
     def _arrange(self) -> Draw:
         """Makes the tensors that depend on who is in the batch, if that has changed."""
         if self._draw is None or self._arranged != self._shelves.version:
-            self._decoding.arrange([None if row.prompt.copied else row.prompt for row in self.rows])
+            prompts = [None if row.prompt.copied else row.prompt for row in self.rows]
+            self._decoding.arrange(prompts, list(self._cohorts.spans()))
             self._draw = Draw([row.sampling for row in self.rows], self._model.vocabulary, self._model.device)
             self._arranged = self._shelves.version
         return self._draw

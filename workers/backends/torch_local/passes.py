@@ -65,6 +65,32 @@ class _Sharing:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Rows of about equal length: where they stand, and how many of their own tokens are read."""
+
+    start: int
+    stop: int
+    tokens: int
+    mask: torch.Tensor | None
+
+    def attend(
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Attention of all rows' `query` `[rows, key heads, group, width]` to their own tokens, for these rows."""
+        rows = slice(self.start, self.stop)
+        return attention.part(
+            query[rows], keys[rows, :, : self.tokens], values[rows, :, : self.tokens], self.mask, scale
+        )
+
+
+def _joined(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attentions of different rows as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat([out for out, _ in parts], dim=dim), torch.cat([normaliser for _, normaliser in parts], dim=dim)
+
+
 class Decoding:
     """Adds one token to every row. `arrange` after rows came or went; `begin` and `end` round every forward call."""
 
@@ -76,9 +102,9 @@ class Decoding:
         self._back: torch.Tensor | None = None
         self._alone: torch.Tensor | None = None
         self._everyone = torch.empty(0)
+        self._spans: list[tuple[int, int]] = []
+        self._runs: list[_Run] = []
         self._at: int | torch.Tensor = 0
-        self._tokens = 0
-        self._mask: torch.Tensor | None = None
 
     @classmethod
     def trial(cls, cache: CacheShape, read: Store, tokens: int, *, rows: int) -> "Decoding":
@@ -88,11 +114,15 @@ class Decoding:
         slots = Slots(cache)
         slots.append(rows)
         decoding = cls(cache, slots)
-        decoding.arrange([prompt] * rows)
+        decoding.arrange([prompt] * rows, [(0, rows)])
         return decoding
 
-    def arrange(self, prompts: Sequence[Prompt | None]) -> None:
-        """Notes which row continues which prompt; None: the row has its prompt among its own tokens."""
+    def arrange(self, prompts: Sequence[Prompt | None], spans: Sequence[tuple[int, int]]) -> None:
+        """Notes which row continues which prompt; None: the row has its prompt among its own tokens.
+
+        `spans`: the runs of rows of about equal length.
+        """
+        self._spans = list(spans)
         by_shelf: dict[int, tuple[Shelf, dict[int, list[int]]]] = {}
         for row, prompt in enumerate(prompts):
             if prompt is None:
@@ -140,11 +170,17 @@ class Decoding:
     def begin(self) -> None:
         """Makes room for one more token in every row."""
         self._slots.make_room()
-        lengths = self._slots.lengths
-        self._tokens = max(lengths) + 1
-        level = min(lengths) + 1 == self._tokens
-        self._at = lengths[0] if level else torch.tensor(lengths, device=self._cache.device)
-        self._mask = None if level else self._hide([length + 1 for length in lengths], self._tokens)
+        lengths = [length + 1 for length in self._slots.lengths]
+        level = min(lengths) == max(lengths)
+        self._at = lengths[0] - 1 if level else torch.tensor(lengths, device=self._cache.device) - 1
+        mask = None if level else self._hide(lengths, max(lengths))
+        self._runs = []
+        for start, stop in [(0, len(lengths))] if level else self._spans:
+            tokens = max(lengths[start:stop])
+            even = mask is None or min(lengths[start:stop]) == tokens
+            self._runs.append(
+                _Run(start, stop, tokens, None if even or mask is None else mask[start:stop, :, :, :tokens])
+            )
 
     def end(self) -> None:
         """The token is in every layer."""
@@ -164,9 +200,7 @@ class Decoding:
             values[self._everyone, :, self._at] = value[:, :, 0]
         # Rows stand behind the key heads, so that the lines of one shelf lie together for each head.
         grouped = query.view(rows, heads, query.shape[1] // heads, query.shape[-1])
-        own = attention.part(
-            grouped, keys[:rows, :, : self._tokens], values[:rows, :, : self._tokens], self._mask, scale
-        )
+        own = _joined([run.attend(grouped, keys, values, scale) for run in self._runs], dim=0)
         if not self._sharings:
             return own[0].reshape(rows, 1, query.shape[1], -1)
         out, normaliser = self._shared(layer, grouped.transpose(0, 1), scale)
@@ -180,11 +214,7 @@ class Decoding:
         for sharing in self._sharings:
             found.append(sharing.attend(layer, lines[:, start : start + sharing.lines], scale))
             start += sharing.lines
-        if len(found) == 1:
-            out, normaliser = found[0]
-        else:
-            out = torch.cat([part for part, _ in found], dim=1)
-            normaliser = torch.cat([part for _, part in found], dim=1)
+        out, normaliser = _joined(found, dim=1)
         if self._back is not None:
             out, normaliser = out.index_select(1, self._back), normaliser.index_select(1, self._back)
         if self._alone is not None:
