@@ -217,15 +217,17 @@ class SampleCounts(BaseModel):
     cancelled: int = 0
     unparsable: int = 0
     truncated: int = 0
+    cut: int = 0
 
 
 class Usage(BaseModel):
-    """What the answer cost."""
+    """What the answer cost. `saved_tokens`: what the cut samples would have had more, at a guess."""
 
     samples: SampleCounts = SampleCounts()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     aggregation_calls: int = 0
+    saved_tokens: int = 0
 
 
 class Timing(BaseModel):
