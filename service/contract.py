@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.candidates import Exclusion
-from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics, Text, encodable
+from workers.wire.messages import Caution, Failure, FinishReason, Message, SampleStatistics, Text, encodable
 
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
@@ -36,8 +36,20 @@ StopText = Annotated[str, StringConstraints(min_length=1, max_length=200), After
 Named = Annotated[str, StringConstraints(min_length=1, max_length=100)] | Choice
 
 
+TokenId = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})$")]
+"""A token's number as JSON's keys have it: one spelling for each, so that no two keys mean the same token."""
+
+Bias = Annotated[float, Field(ge=-100.0, le=100.0)]
+Biases = Annotated[dict[TokenId, Bias], Field(max_length=300, json_schema_extra={"additionalProperties": False})]
+
+
 class SamplingRequest(Strict):
-    """How the completions are drawn. `max_tokens` is per sample."""
+    """How the completions are drawn. `max_tokens` is per sample.
+
+    `logit_bias`: by token id of the model, added to the logits before anything else. `end_at_answer`: a completion ends
+    as soon as it has stated its answer. `caution`: several continuations are tried where the model is unsure, up to
+    `trials` (arXiv 2507.03038). Each of the three needs workers that can do it.
+    """
 
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
@@ -46,6 +58,9 @@ class SamplingRequest(Strict):
     max_tokens: int = Field(default=256, ge=1, lt=2**31)
     stop: tuple[StopText, ...] | None = Field(default=None, max_length=16)
     seed: int | None = Field(default=None, ge=0, lt=2**62)
+    logit_bias: Biases | None = None
+    end_at_answer: bool = False
+    caution: Caution | None = None
 
 
 class Budget(Strict):
@@ -217,15 +232,17 @@ class SampleCounts(BaseModel):
     cancelled: int = 0
     unparsable: int = 0
     truncated: int = 0
+    cut: int = 0
 
 
 class Usage(BaseModel):
-    """What the answer cost."""
+    """What the answer cost. `saved_tokens`: what the cut samples would have had more, at a guess."""
 
     samples: SampleCounts = SampleCounts()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     aggregation_calls: int = 0
+    saved_tokens: int = 0
 
 
 class Timing(BaseModel):

@@ -116,7 +116,13 @@ async def _launch(line: Line, order: Order, wave: range, open_jobs: dict[str, se
 
 
 def _jobs(order: Order, wave: range, most: int) -> list[Job]:
-    """One job for each run of equal prompts, at most `most` samples long."""
+    """One job for each run of equal prompts, at most `most` samples long.
+
+    A run that is cut by a bar of its own is one job, however long: the first samples of a job set its bar.
+    """
+    cut = order.sampling.cut
+    if cut is not None and cut.bar is None:
+        most = order.n
     jobs: list[Job] = []
     pairs = zip(order.prompts(wave), wave, strict=True)
     for prompt, group in itertools.groupby(pairs, key=lambda pair: pair[0]):

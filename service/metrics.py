@@ -61,6 +61,7 @@ class Metrics:
         self._samples = counter("conclave_samples", "Samples by what became of them", "model", "outcome")
         self._failures = counter("conclave_sample_failures", "Failed samples by reason", "model", "kind")
         self._saved = counter("conclave_samples_saved", "Samples asked for and not drawn", "model", "stop")
+        self._tokens_saved = counter("conclave_tokens_saved", "Tokens that cutting samples saved", "model", "stop")
         self._tokens = counter("conclave_tokens", "Tokens of drawn samples and calls", "model", "direction", "use")
         self._choosing_s = histogram(
             "conclave_aggregation_duration_seconds", "Samples to verdict", LATENCY, "aggregator"
@@ -152,6 +153,7 @@ class Metrics:
         completion = sum(call.completion_tokens for call in answer.calls or [])
         prompt = sum(call.prompt_tokens for call in answer.calls or [])
         usage, tokens = answer.usage, self._tokens
+        self._tokens_saved.labels(answer.model, answer.stop.name).inc(usage.saved_tokens)
         tokens.labels(answer.model, "completion", "aggregation").inc(completion)
         tokens.labels(answer.model, "prompt", "aggregation").inc(prompt)
         tokens.labels(answer.model, "completion", "sampling").inc(usage.completion_tokens - completion)

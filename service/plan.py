@@ -13,18 +13,25 @@ from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType
 from service.candidates import Task
 from service.catalog import Pool
-from service.contract import AnswerRequest, Choice, Named
+from service.contract import AnswerRequest, Choice, Named, SamplingRequest
 from service.errors import BadRequest, CapExceeded
 from service.registry import Plugin, Registry
 from service.samplers import SAMPLERS
 from service.samplers.base import Sampler
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
-from service.stopping.base import StoppingRule
+from service.stopping.base import StoppingRule, cut_of, needs_of
 from workers.wire.job_kinds import serves
-from workers.wire.messages import Message, Sampling
+from workers.wire.messages import ConfidenceCut, Message, Provides, Sampling
 
 P = TypeVar("P", bound=Plugin)
+
+_SPECIAL = {
+    "logit_bias": Provides.LOGIT_BIAS,
+    "end_at_answer": Provides.END_AT_ANSWER,
+    "caution": Provides.CAUTIOUS,
+}
+"""Fields of `sampling` that not all workers heed, and what those provide that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
     """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field."""
     _check_caps(request, settings)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
-    _check_pool(pool, aggregator)
+    stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
+    _check_pool(pool, aggregator, stop, request.sampling)
     n, warnings = _affordable(request)
     # A seed that the caller did not give is drawn now and recorded, so that the answer can be drawn again.
     seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbelow(2**31)
@@ -64,30 +72,35 @@ def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
         messages=request.prompt,
         question_id=request.question_id,
         n=n,
-        sampling=_sampling(request, seed),
+        sampling=_sampling(request.sampling, seed, cut_of(stop)),
         seed=seed,
         sampler=build(SAMPLERS, request.sampler, "sampler"),
         answer_type=build(ANSWER_TYPES, request.answer_type, "answer_type"),
-        stop=build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop"),
+        stop=stop,
         aggregator=aggregator,
         budget_s=request.budget.seconds,
         quorum=request.quorum,
         templates=settings.templates,
-        warnings=warnings,
+        warnings=(*warnings, *_idle_cut(cut_of(stop), n, request.sampling.max_tokens)),
     )
 
 
-def _check_pool(pool: Pool, aggregator: Aggregator) -> None:
+def _check_pool(pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampling: SamplingRequest) -> None:
     """Refuses what the pool's workers cannot supply; of a pool without a worker nothing is known yet."""
     if pool.provides is None:
         return
     if not serves(pool.provides, "sample"):
         kinds = ", ".join(sorted(pool.provides))
         raise BadRequest(f"{pool.model} answers no questions, it only scores texts: {kinds}", field="model")
-    missing = aggregator.needs - pool.provides
-    if missing:
-        names = ", ".join(sorted(missing))
-        raise BadRequest(f"{aggregator.name} needs what {pool.model} does not supply: {names}", field="aggregator")
+    asked = [
+        ("aggregator", aggregator.name, aggregator.needs),
+        ("stop", stop.name, needs_of(stop)),
+        *((f"sampling.{name}", name, {need}) for name, need in _SPECIAL.items() if getattr(sampling, name)),
+    ]
+    for field, who, needs in asked:
+        if missing := needs - pool.provides:
+            names = ", ".join(sorted(missing))
+            raise BadRequest(f"{who} needs what {pool.model} does not supply: {names}", field=field)
 
 
 def default_stop(aggregator: Aggregator) -> str:
@@ -144,8 +157,8 @@ def _affordable(request: AnswerRequest) -> tuple[int, tuple[str, ...]]:
     return fitting, (f"budget.tokens: {fitting} of {request.n} samples fit",)
 
 
-def _sampling(request: AnswerRequest, seed: int) -> Sampling:
-    asked = request.sampling
+def _sampling(asked: SamplingRequest, seed: int, cut: ConfidenceCut | None) -> Sampling:
+    biases = asked.logit_bias or {}
     return Sampling(
         temperature=asked.temperature,
         top_p=asked.top_p,
@@ -154,4 +167,19 @@ def _sampling(request: AnswerRequest, seed: int) -> Sampling:
         max_tokens=asked.max_tokens,
         stop=asked.stop or (),
         seed=seed,
+        logit_bias=tuple(sorted((int(token), bias) for token, bias in biases.items())),
+        end_at_answer=asked.end_at_answer,
+        cut=cut,
+        caution=asked.caution,
     )
+
+
+def _idle_cut(cut: ConfidenceCut | None, n: int, max_tokens: int) -> tuple[str, ...]:
+    """Why the stopping rule can cut no sample of this plan, if so."""
+    if cut is None:
+        return ()
+    reasons = {
+        f"all {n} samples belong to the warm-up of {cut.warmup}": cut.bar is None and n <= cut.warmup,
+        f"max_tokens {max_tokens} does not exceed the window of {cut.window} tokens": max_tokens <= cut.window,
+    }
+    return tuple(f"stop: no sample can be cut: {reason}" for reason, so in reasons.items() if so)

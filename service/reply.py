@@ -167,10 +167,12 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
             cancelled=plan.n - len(gathered.samples),
             unparsable=sum(e in (Exclusion.NO_ANSWER, Exclusion.EMPTY, Exclusion.UNCLOSED_THINKING) for e in excluded),
             truncated=excluded.count(Exclusion.TRUNCATED),
+            cut=excluded.count(Exclusion.CUT),
         ),
         prompt_tokens=sum(s.prompt_tokens for s in drawn),
         completion_tokens=sum(s.completion_tokens for s in drawn),
         aggregation_calls=len(spent.calls),
+        saved_tokens=sum(s.saved_tokens for s in gathered.samples.values()),
     )
 
 

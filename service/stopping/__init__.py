@@ -3,6 +3,7 @@
 from service.registry import Registry
 from service.stopping.base import StoppingRule
 from service.stopping.beta import Beta
+from service.stopping.deepconf_online import DeepConfOnline
 from service.stopping.lead import Lead
 from service.stopping.none import NoStop
 
@@ -12,5 +13,6 @@ STOPPING_RULES: Registry[StoppingRule] = Registry(
         NoStop,
         Lead,
         Beta,
+        DeepConfOnline,
     ),
 )

@@ -6,6 +6,7 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from service.registry import Options as Options
+from workers.wire.messages import ConfidenceCut, Provides
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class StoppingRule(Protocol):
 
     `in_order`: the tally is taken over the contiguous finished prefix in launch order, so that the decision does not
     depend on which sample finishes first. `wave`: samples to launch at a time; None launches all at once.
+
+    A rule may have two attributes more. `cut` (ConfidenceCut | None): by what the worker ends single samples.
+    `needs` (frozenset[Provides]): what the workers must supply.
     """
 
     name: str
@@ -41,3 +45,15 @@ class StoppingRule(Protocol):
     def stops(self, tally: Tally) -> bool:
         """True if no further sample is wanted."""
         ...
+
+
+def cut_of(rule: StoppingRule) -> ConfidenceCut | None:
+    """By what the rule has single samples ended; None if it ends none."""
+    cut: ConfidenceCut | None = getattr(rule, "cut", None)
+    return cut
+
+
+def needs_of(rule: StoppingRule) -> frozenset[Provides]:
+    """What the workers must supply for the rule."""
+    needs: frozenset[Provides] = getattr(rule, "needs", frozenset())
+    return needs

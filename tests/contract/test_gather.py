@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from workers.wire.connection import blocking_client, close, command_client
 from workers.wire.dispatch import Dispatcher, Inbox
 from workers.wire.keys import Keys
 from workers.wire.leases import Leases
-from workers.wire.messages import Job, Message, Reply, Sample, Sampling
+from workers.wire.messages import ConfidenceCut, Job, Message, Reply, Sample, Sampling
 
 PROMPT = (Message(role="user", content="Why?"),)
 GATEWAY = "gate-1"
@@ -212,3 +212,24 @@ async def test_a_sample_that_came_in_time_is_kept_when_the_order_is_stopped(ends
     gathered = await gathering
     assert (gathered.stopped, gathered.kept, sorted(gathered.samples), seen) == (True, 1, [1], [2])
     assert await ends.states() == [b"cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "jobs"),
+    [(None, [16, 16, 8]), (ConfidenceCut(bar=3.0), [16, 16, 8]), (ConfidenceCut(warmup=16), [40])],
+    ids=["no cut", "a bar that is known", "a bar that the first samples set"],
+)
+async def test_samples_that_share_a_bar_are_one_job(ends: Ends, cut: ConfidenceCut | None, jobs: list[int]) -> None:
+    """A job's bar is set by its own first samples: in several jobs each would draw a warm-up of its own."""
+    order = replace(ends.order(await ends.accepted(), n=40), sampling=Sampling(cut=cut))
+    gathering = asyncio.create_task(gather_samples(ends.line, order))
+    queued: list[Job] = []
+    while sum(job.last - job.first for job in queued) < 40:
+        for entry in await ends.leases.take(0, 16):
+            lease = await ends.leases.lease(entry)
+            assert lease is not None
+            queued.append(lease.job)
+    gathering.cancel()
+    await asyncio.wait({gathering})
+    assert sorted((job.last - job.first for job in queued), reverse=True) == jobs
+    assert all(job.sampling.cut == cut for job in queued)

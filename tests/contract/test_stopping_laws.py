@@ -12,7 +12,8 @@ from service.contract import Choice
 from service.plan import build
 from service.reading import Reader
 from service.stopping import STOPPING_RULES
-from service.stopping.base import Tally
+from service.stopping.base import Tally, cut_of, needs_of
+from workers.wire.messages import ConfidenceCut, FinishReason, Provides
 
 TEXTS = [
     "The answer is 41.",
@@ -131,6 +132,37 @@ def test_beta_stops_exactly_at_its_threshold(texts, threshold, sample_of) -> Non
     reached = [length for length in range(1, len(texts) + 1) if posterior(length) >= threshold]
     assert kept == (reached[0] if reached else None)
     assert len(come) == (kept or len(texts))
+
+
+@given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
+@settings(max_examples=100)
+def test_a_rule_that_cuts_samples_leaves_the_tally_alone(texts, task, kind, data, sample_of) -> None:
+    """It stops at no tally, and a cut sample is in no class, whatever it says."""
+    cut = data.draw(st.sets(st.sampled_from(range(len(texts)))))
+    samples = drawn(sample_of, texts)
+    marked = {
+        i: s.model_copy(update={"finish_reason": FinishReason.CUT}) if i in cut and s.failure is None else s
+        for i, s in samples.items()
+    }
+    for name in STOPPING_RULES:
+        rule = build(STOPPING_RULES, name, "stop")
+        if cut_of(rule) is None:
+            continue
+        reader = reader_of(name, len(texts), task, kind)
+        come, kept = arrive(reader, marked, data.draw(st.permutations(range(len(texts)))))
+        assert (len(come), kept) == (len(texts), None)
+        assert needs_of(rule) >= {Provides.CONFIDENCE_CUT}
+        members = {i for answer in reader.read(come).classes for i in answer.members}
+        assert not members & cut
+
+
+def test_some_rule_cuts_samples_and_a_plain_one_needs_nothing() -> None:
+    """A rule of another package that knows nothing of cuts has none and needs nothing."""
+    made = {name: build(STOPPING_RULES, name, "stop") for name in STOPPING_RULES}
+    assert cut_of(made["deepconf_online"]) == ConfidenceCut()
+    assert not hasattr(made["lead"], "cut")
+    assert not hasattr(made["lead"], "needs")
+    assert (cut_of(made["lead"]), needs_of(made["lead"])) == (None, frozenset())
 
 
 def test_samples_after_the_stop_are_kept_out_of_the_vote(sample_of) -> None:

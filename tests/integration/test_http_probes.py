@@ -108,6 +108,7 @@ def test_e5_one_lost_call_of_eight_leaves_seven_votes(stack: Stack) -> None:
         "cancelled": 0,
         "unparsable": 0,
         "truncated": 0,
+        "cut": 0,
     }
     assert reply["candidates"][0]["votes"] == 7
     lost = [s for s in reply["samples"] if s["excluded"] == "failed"]

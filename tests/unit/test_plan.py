@@ -8,7 +8,7 @@ from service.contract import AnswerRequest
 from service.errors import BadRequest, CapExceeded
 from service.plan import Plan, make_plan
 from service.settings import Settings
-from workers.wire.messages import Provides, WorkerCard
+from workers.wire.messages import Caution, ConfidenceCut, Provides, WorkerCard
 
 POOL = Pool("fake", ())
 SETTINGS = Settings(max_n=16, max_total_tokens=4096, max_messages=3, max_prompt_chars=100, max_budget_s=60.0)
@@ -65,6 +65,9 @@ def test_an_unknown_plugin_is_named_with_those_there_are(field: str) -> None:
         ({"stop": {"name": "beta", "threshold": 1.5}}, "stop.threshold"),
         ({"stop": {"name": "beta", "wave": 0}}, "stop.wave"),
         ({"stop": {"name": "lead", "patience": 3}}, "stop.patience"),
+        ({"stop": {"name": "deepconf_online", "warmup": 0}}, "stop.warmup"),
+        ({"stop": {"name": "deepconf_online", "percentile": 100}}, "stop.percentile"),
+        ({"stop": {"name": "deepconf_online", "bar": "inf"}}, "stop.bar"),
         ({"aggregator": {"name": "gsa", "temperature": "hot"}}, "aggregator.temperature"),
         ({"aggregator": {"name": "vote", "weight": 1}}, "aggregator.weight"),
         ({"answer_type": {"name": "number", "digits": 2}}, "answer_type.digits"),
@@ -104,6 +107,75 @@ def test_a_pool_that_only_scores_texts_answers_no_question(kind: str) -> None:
     assert f"only scores texts: {kind}" in caught.value.detail
 
 
+def pool(*provides: Provides) -> Pool:
+    """A pool of one worker that supplies this."""
+    card = WorkerCard(worker="w", model="fake", backend="fake", provides=frozenset(provides), capacity_samples=1)
+    return Pool("fake", (card,))
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "needed"),
+    [
+        ({"sampling": {"logit_bias": {"7": -100}}}, "sampling.logit_bias", Provides.LOGIT_BIAS),
+        ({"sampling": {"end_at_answer": True}}, "sampling.end_at_answer", Provides.END_AT_ANSWER),
+        ({"sampling": {"caution": {}}}, "sampling.caution", Provides.CAUTIOUS),
+        ({"stop": "deepconf_online"}, "stop", Provides.CONFIDENCE_CUT),
+    ],
+)
+def test_what_the_pool_cannot_do_is_refused_by_the_field_that_asks_for_it(body, field: str, needed: Provides) -> None:
+    """Never dropped in silence; a pool that can do it serves it, and one without a worker is waited for."""
+    request = AnswerRequest.model_validate({"model": "fake", "question": "Why?", **body})
+    with pytest.raises(BadRequest) as caught:
+        make_plan(request, pool(*set(Provides) - {needed, Provides.REWARD, Provides.EMBED, Provides.ENTAIL}), SETTINGS)
+    assert (caught.value.field, caught.value.status) == (field, 422)
+    assert f"fake does not supply: {needed.value}" in caught.value.detail
+    assert make_plan(request, pool(needed), SETTINGS).n == 8
+    assert make_plan(request, POOL, SETTINGS).n == 8
+
+
+def test_what_is_not_asked_for_needs_nothing() -> None:
+    """An empty bias, a false and a null are as if they were left out."""
+    sampling = {"logit_bias": {}, "end_at_answer": False, "caution": None}
+    request = AnswerRequest.model_validate({"model": "fake", "question": "Why?", "sampling": sampling})
+    assert make_plan(request, pool(), SETTINGS).sampling.logit_bias == ()
+
+
+def test_how_completions_are_drawn_reaches_the_wire() -> None:
+    """Biases by ascending token, caution with its defaults; the stopping rule's cut with the rule's options."""
+    asked = {"logit_bias": {"12": -100, "3": 1.5}, "end_at_answer": True, "caution": {"trials": 4}, "max_tokens": 32}
+    made = plan(sampling=asked, stop={"name": "deepconf_online", "warmup": 4, "percentile": 10, "window": 8}, n=16)
+    assert made.sampling.logit_bias == ((3, 1.5), (12, -100.0))
+    assert made.sampling.end_at_answer
+    assert made.sampling.caution == Caution(trials=4)
+    assert made.sampling.cut == ConfidenceCut(warmup=4, percentile=10.0, window=8)
+    assert made.warnings == ()
+    assert plan(stop="beta").sampling.cut is None
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "said"),
+    [
+        (8, {"warmup": 8, "window": 8}, ["all 8 samples belong to the warm-up of 8"]),
+        (9, {"warmup": 8, "window": 8}, []),
+        (8, {"warmup": 8, "window": 8, "bar": 3.5}, []),
+        (9, {"warmup": 8, "window": 256}, ["max_tokens 256 does not exceed the window of 256 tokens"]),
+        (8, {}, ["the warm-up of 16", "the window of 2048 tokens"]),
+    ],
+)
+def test_a_rule_that_can_cut_no_sample_says_so(n: int, options, said: list[str]) -> None:
+    """It is served all the same, with a warning for each reason."""
+    warnings = plan(n=n, stop={"name": "deepconf_online", **options}).warnings
+    assert len(warnings) == len(said)
+    assert all(part in warning for part, warning in zip(said, warnings, strict=True))
+
+
+def test_the_warm_up_is_held_against_the_samples_that_fit_the_budget() -> None:
+    """What the budget of tokens leaves is what is drawn."""
+    stop = {"name": "deepconf_online", "warmup": 4, "window": 8}
+    warnings = plan(n=16, sampling={"max_tokens": 100}, budget={"tokens": 400}, stop=stop).warnings
+    assert [warning.partition(":")[0] for warning in warnings] == ["budget.tokens", "stop"]
+
+
 def test_the_stopping_rule_depends_on_the_aggregator() -> None:
     """`lead` where counts alone decide, since it loses nothing there; none where the texts matter."""
     assert plan(aggregator="vote").stop.name == "lead"
@@ -130,6 +202,17 @@ def test_a_seed_is_kept_or_drawn_and_always_recorded() -> None:
         {"sampling": {"top_p": 0.0}},
         {"sampling": {"max_tokens": 0}},
         {"sampling": {"temperature": "nan"}},
+        {"sampling": {"logit_bias": {"7": 100.5}}},
+        {"sampling": {"logit_bias": {"7": "nan"}}},
+        {"sampling": {"logit_bias": {"-7": 1}}},
+        {"sampling": {"logit_bias": {"07": 1}}},
+        {"sampling": {"logit_bias": {"seven": 1}}},
+        {"sampling": {"logit_bias": {str(token): 1 for token in range(301)}}},
+        {"sampling": {"logit_bias": [[7, 1]]}},
+        {"sampling": {"caution": True}},
+        {"sampling": {"caution": {"trials": 65}}},
+        {"sampling": {"caution": {"entropy_high": "inf"}}},
+        {"sampling": {"caution": {"entropy": 1}}},
         {"budget": {"seconds": 0}},
         {"budget": {"seconds": float("inf")}},
         {"choices": ["only one"]},

@@ -52,6 +52,7 @@ class Provides(StrEnum):
     LOGIT_BIAS = "logit_bias"
     PREFIX_CONTINUE = "prefix_continue"
     OPTION_LOGPROBS = "option_logprobs"
+    END_AT_ANSWER = "end_at_answer"
     CONFIDENCE_CUT = "confidence_cut"
     CAUTIOUS = "cautious"
     REWARD = "reward"
@@ -116,8 +117,8 @@ class Caution(Frozen):
     """
 
     trials: int = Field(default=10, ge=1, le=64)
-    entropy_low: float = Field(default=0.01, ge=0.0)
-    entropy_high: float = Field(default=1.5, gt=0.0)
+    entropy_low: Finite = Field(default=0.01, ge=0.0)
+    entropy_high: Finite = Field(default=1.5, gt=0.0)
 
 
 class Sampling(Frozen):
