@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test replay lint format openapi bench faults clean card
+.PHONY: help install demo serve test replay lint format openapi bench faults clean card bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -49,6 +49,12 @@ openapi: $(STAMP) ## write openapi/ anew from the code
 
 bench: $(STAMP) ## what the gateway costs: questions/s as a share of the upstream's own
 	$(BIN)/python -m tests.load.bench_overhead
+
+bench-engine: $(STAMP) ## the torch engine against transformers on this machine: an hour
+	$(BIN)/conclave bench engine --statistics --mixed
+
+soak-engine: $(STAMP) ## ten thousand jobs through one engine, a third of them cancelled, and what memory is left
+	$(BIN)/python -m tests.load.soak_engine
 
 card: $(STAMP) ## measure the shipped model through the service, as in its card
 	$(BIN)/python -m tests.load.bench_card

@@ -30,7 +30,7 @@ class WorkerSettings(BaseSettings):
     capacity_samples: int | None = Field(
         default=None,
         ge=1,
-        description="samples at once; unset: 64 for torch, 256 for reward, embed and entail, else 1024",
+        description="samples at once; unset: 128 for torch, 256 for reward, embed and entail, else 1024",
     )
     openai_api_key: str | None = Field(default=None, description="key that the openai backend sends upstream")
     openai_max_concurrency: int = Field(default=64, ge=1, description="calls in flight to one upstream")

@@ -1,6 +1,8 @@
 """`conclave bench`: measurements of a running gateway."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,6 +59,19 @@ def print_overhead(measured: dict[str, object], as_json: Path | None = None) -> 
     for line in notes:
         out.print(f"- {line}", markup=False, highlight=False)
     write_json(measured, as_json)
+
+
+@bench.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def engine(context: typer.Context) -> None:
+    """Compares the torch engine with transformers on this machine: tokens a second for several n and prompt lengths.
+
+    Needs torch, and no gateway. `conclave bench engine --help` lists the options.
+    """
+    module = "workers.backends.torch_local.benchmark"
+    os.execv(sys.executable, [sys.executable, "-m", module, *context.args])  # noqa: S606  # our own module, no shell
 
 
 @bench.command()

@@ -51,7 +51,7 @@ class TorchBackend:
         device: str = "auto",
         *,
         threads: int | None = None,
-        capacity_samples: int = 64,
+        capacity_samples: int = 128,
         cache_mb: int | None = None,
     ) -> None:
         self.provides = _PROVIDES

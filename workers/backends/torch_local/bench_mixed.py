@@ -1,8 +1,9 @@
-"""Fifty jobs of different n, lengths and settings that arrive at random, against the same tokens in perfect batches."""
+"""Fifty jobs of different n, lengths and settings that arrive at random, and what else the same tokens could take."""
 
 import asyncio
 import statistics
 import time
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -20,7 +21,8 @@ class _Asked:
     sampling: Sampling
 
 
-def _draw_jobs(seed: int) -> list[_Asked]:
+def draw_jobs(seed: int) -> list[_Asked]:
+    """Fifty jobs."""
     rng = Random(seed)
     return [
         _Asked(
@@ -37,35 +39,67 @@ def _draw_jobs(seed: int) -> list[_Asked]:
     ]
 
 
-async def _timed(engine: Engine, asked: _Asked, after: float) -> tuple[float, float]:
-    """Seconds from the arrival to the last sample, and those of the same job alone would be a share of it."""
-    await asyncio.sleep(after)
-    started = time.perf_counter()
-    await ask(engine, asked.prompt, asked.n, asked.sampling)
-    return started, time.perf_counter()
+async def mixed_load(name: str, engine: Engine, bigger: Engine, seed: int, rounds: int) -> str:
+    """Tokens a second, and those as a share of two ideals, each the median of interleaved rounds.
 
-
-async def mixed_load(name: str, engine: Engine, seed: int) -> str:
-    """One line: tokens a second of both, and how long jobs of one sample waited while others ran."""
-    jobs = _draw_jobs(seed)
-    tokens = sum(job.n * job.sampling.max_tokens for job in jobs)
-    perfect = await _perfect(engine, tokens)
-    rng = Random(seed)
-    # All have come by the time that half of the work is done: the engine is busy throughout.
-    spans = await asyncio.gather(*(_timed(engine, job, rng.random() * perfect / 2) for job in jobs))
-    mixed = max(end for _, end in spans) - min(start for start, _ in spans)
-    took = [end - start for start, end in spans]
+    The first ideal is the same jobs, all there at once, in one batch as large as they are together (`bigger`, an engine
+    without a limit of rows). The second is equal work: as many prompt tokens read in full chunks, then as many drawn in
+    full batches of equal rows that share one prompt.
+    """
+    shares: list[tuple[float, float]] = []
+    speeds, took = [], []
+    for number in range(rounds):
+        jobs = draw_jobs(seed + number)
+        drawn, read = sum(job.n * job.sampling.max_tokens for job in jobs), sum(len(job.prompt) for job in jobs)
+        at_once = await _seconds(asyncio.gather(*(_ask(bigger, job) for job in jobs)))
+        equal = await _equal(engine, drawn, read)
+        # All have come by the time that half of the work is done: the engine is busy throughout.
+        rng = Random(seed + number)
+        spans = await asyncio.gather(*(_arriving(engine, job, rng.random() * at_once / 2) for job in jobs))
+        mixed = max(end for _, end in spans) - min(start for start, _ in spans)
+        shares.append((at_once / mixed, equal / mixed))
+        speeds.append(drawn / mixed)
+        took += [end - start for start, end in spans]
+    first, second = (_summary([share[place] for share in shares]) for place in (0, 1))
     return (
-        f"{name}, mixed load: {_JOBS} jobs, {tokens} tokens: {tokens / mixed:.0f} tokens/s, perfect batches of {ROWS}: "
-        f"{tokens / perfect:.0f} tokens/s, share {perfect / mixed:.2f}; a job took {statistics.median(took):.2f} s "
-        f"(median), {max(took):.2f} s (longest), all together {mixed:.2f} s"
+        f"{name}, {_JOBS} mixed jobs arriving at random, {rounds} rounds: {statistics.median(speeds):.0f} tokens/s; as "
+        f"a share of the same jobs in one batch {first}, of as many tokens in equal full batches of {ROWS} {second}; "
+        f"a job took {statistics.median(took):.2f} s (median), {max(took):.2f} s (longest)"
     )
 
 
-async def _perfect(engine: Engine, tokens: int) -> float:
-    """Seconds for as many tokens in full batches: one prompt, one length, no sampling filter."""
-    length = 128
-    rounds, started = max(1, round(tokens / (ROWS * length))), time.perf_counter()
-    for number in range(rounds):
-        await ask(engine, [5 + number, *range(6, 6 + 300)], ROWS, Sampling(temperature=1.0, max_tokens=length))
-    return (time.perf_counter() - started) * tokens / (rounds * ROWS * length)
+def _summary(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
+
+
+async def _ask(engine: Engine, asked: _Asked) -> None:
+    await ask(engine, asked.prompt, asked.n, asked.sampling)
+
+
+async def _arriving(engine: Engine, asked: _Asked, after: float) -> tuple[float, float]:
+    """When a job came and when its last sample did."""
+    await asyncio.sleep(after)
+    started = time.perf_counter()
+    await _ask(engine, asked)
+    return started, time.perf_counter()
+
+
+async def _seconds(work: Awaitable[object]) -> float:
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
+
+
+async def _equal(engine: Engine, drawn: int, read: int) -> float:
+    """Seconds for as many tokens of equal work."""
+    length, chunk = 128, 512
+    batches, chunks = max(1, round(drawn / (ROWS * length))), max(1, round(read / chunk))
+    decoding = 0.0
+    for number in range(batches):
+        sampling = Sampling(temperature=1.0, max_tokens=length)
+        decoding += await _seconds(ask(engine, [5 + number, *range(6, 306)], ROWS, sampling))
+    reading = 0.0
+    for number in range(chunks):
+        prompt = [5 + number, *(7 for _ in range(chunk - 1))]
+        reading += await _seconds(ask(engine, prompt, 1, Sampling(temperature=1.0, max_tokens=1)))
+    return decoding * drawn / (batches * ROWS * length) + reading * read / (chunks * chunk)

@@ -28,7 +28,7 @@ Draws = Callable[[list[int], int, int], Awaitable[None]]
 TEMPERATURE = 0.8
 _ABACUS = Path(__file__).resolve().parents[2] / "abacus" / "model"
 _CACHE = 6 << 30
-ROWS = 64
+ROWS = 128
 """Rows that the engine decodes together, as the backend's default."""
 
 
@@ -62,6 +62,10 @@ class _Spelled(LoadedModel):
         return [int(each) for each in messages[-1].content.split()]
 
 
+def _place(device: str) -> torch.device:
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+
+
 def network(name: str, device: torch.device) -> Any:
     """Abacus, a random Llama of 100 million parameters, or the model in a folder."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -87,7 +91,7 @@ async def systems(
     name: str, others: Sequence[str], device: str, threads: int | None
 ) -> AsyncIterator[tuple[dict[str, Draws], Engine]]:
     """The engine and the others asked for, each with weights of its own."""
-    place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    place = _place(device)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     made: dict[str, Draws] = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -97,9 +101,9 @@ async def systems(
             elif other == "batching":
                 made[other] = stack.enter_context(_batching(_endless(network(name, place))))
             elif other == "bare":
-                bare = await stack.enter_async_context(_engine(name, place, threads, bare=True))
+                bare = await stack.enter_async_context(started(name, device, threads, bare=True))
                 made[other] = partial(_drawn, bare)
-        engine = await stack.enter_async_context(_engine(name, place, threads, bare=False))
+        engine = await stack.enter_async_context(started(name, device, threads))
         yield made | {"engine": partial(_drawn, engine)}, engine
 
 
@@ -150,15 +154,19 @@ def _batching(model: Any) -> Iterator[Draws]:
 
 
 @contextlib.asynccontextmanager
-async def _engine(name: str, device: torch.device, threads: int | None, *, bare: bool) -> AsyncIterator[Engine]:
+async def started(
+    name: str, device: str, threads: int | None, *, bare: bool = False, rows: int = ROWS
+) -> AsyncIterator[Engine]:
+    """An engine as long as the context; `bare` without statistics."""
     loop = asyncio.get_running_loop()
+    place = _place(device)
 
     def load() -> LoadedModel:
-        model = adopt(network(name, device), _NoText())
+        model = adopt(network(name, place), _NoText())
         fields = {each.name: getattr(model, each.name) for each in dataclasses.fields(model)}
         return _Spelled(**(fields | {"ends": frozenset(), "max_positions": None}))
 
-    engine = Engine(load, threads, lambda _: Limits(ROWS, _CACHE, statistics=not bare))
+    engine = Engine(load, threads, lambda _: Limits(rows, _CACHE, statistics=not bare))
     loaded = loop.create_future()
 
     def settle(error: BaseException | None) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from workers.backends.torch_local.bench_mixed import mixed_load
-from workers.backends.torch_local.bench_systems import Draws, machine, systems
+from workers.backends.torch_local.bench_systems import Draws, machine, started, systems
 
 MODELS = ("abacus", "llama100m")
 _ENOUGH_S = 45.0
@@ -125,7 +125,8 @@ async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[
                     )
                     sys.stderr.write("\n".join(lines(found[-1:], others)[2:]) + "\n")
             if options.mixed:
-                say(await mixed_load(name, engine, options.seed))
+                async with started(name, options.device, options.threads, rows=1 << 20) as bigger:
+                    say(await mixed_load(name, engine, bigger, options.seed, options.rounds))
     say("\n".join(lines(found, others)))
     return found
 
