@@ -94,7 +94,7 @@ async def _soak(options: argparse.Namespace, folder: Path) -> str:
     line = (
         f"{options.jobs} jobs in {time.monotonic() - started:.0f} s, {cancelled} of them cancelled, {came} samples; "
         f"rows left {facts.rows}, waiting {facts.waiting_samples}; keys and values {most / 2**20:.1f} MiB at most, "
-        f"{facts.cache_bytes / 2**20:.2f} MiB left (prompts kept for reuse); all other tensors {tensors / 2**20:.2f} MiB "
+        f"{facts.cache_bytes / 2**20:.2f} MiB left (prompts kept for reuse); other tensors {tensors / 2**20:.2f} MiB "
         f"before, {(_tensors() - facts.cache_bytes) / 2**20:.2f} MiB after; resident {resident:.0f} MiB before, "
         f"{_resident_mb():.0f} MiB after"
     )
