@@ -29,7 +29,7 @@ app = typer.Typer(
     epilog="Settings are CONCLAVE_* environment variables: see `conclave settings`.",
 )
 out = Console(soft_wrap=True)
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True)
 
 Models = Annotated[
     list[str] | None,

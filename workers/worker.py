@@ -110,21 +110,28 @@ class Worker:
             await asyncio.sleep(period_s)
 
     async def _watch_health(self) -> None:
-        """Takes no entries while the backend cannot serve, and ends the worker where it never will again."""
+        """Takes no entries while a model of its own cannot be run, and ends the worker where it never will be again.
+
+        A backend that forwards to others fails at once and by name while they are away: better than entries that wait.
+        """
         while True:
             healthy = await self._backend.healthy()
             self._metrics.healthy(healthy)
-            if healthy:
-                self._healthy.set()
-            elif self._healthy.is_set():
-                log.warning("the backend cannot serve")
-                self._healthy.clear()
-            if isinstance(self._backend, CanBreak) and (why := self._backend.broken()) is not None:
-                log.error("the backend is broken: %s", why)
-                self._broken = why
-                self.drain()
-                return
+            if isinstance(self._backend, CanBreak):
+                self._gate(healthy)
+                if (why := self._backend.broken()) is not None:
+                    log.error("the backend is broken: %s", why)
+                    self._broken = why
+                    self.drain()
+                    return
             await asyncio.sleep(HEALTH_PERIOD_S)
+
+    def _gate(self, healthy: bool) -> None:
+        if healthy:
+            self._healthy.set()
+        elif self._healthy.is_set():
+            log.warning("the backend cannot serve")
+            self._healthy.clear()
 
     async def _show(self) -> None:
         if isinstance(self._backend, TellsFacts):

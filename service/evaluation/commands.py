@@ -16,7 +16,7 @@ from service.errors import ConclaveError
 from service.settings import Settings
 
 out = Console(soft_wrap=True)
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True)
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 EXPECTED = (OSError, ValueError, RuntimeError, ConclaveError, httpx.HTTPError, ExceptionGroup)

@@ -58,7 +58,7 @@ def evaluate(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings) ->
 
     Raises ConclaveError, ServiceRefused or httpx.HTTPError where it cannot be done as asked.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         return asyncio.run(_all(datasets, wanted, settings, progress))
 
