@@ -105,6 +105,8 @@ class Batch:
             order.pop()
             self._slots.pop()
             self._shelves.release(row.prompt)
+        if not self.rows:
+            self._decoding.arrange([], [])  # lets go of the shelves it has read
         if len(self._logits) > len(self.rows):
             kept = [place for place in order if place < len(self._logits)]
             self._logits = self._logits[torch.tensor(kept, dtype=torch.long, device=self._model.device)]
