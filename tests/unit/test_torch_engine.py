@@ -17,7 +17,7 @@ from tests.tiny_model import make_tiny_model
 from workers.abacus.problems import draw_distinct
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.base import BackendError
-from workers.backends.torch_local import reader
+from workers.backends.torch_local import attention, reader
 from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.batch import Batch
 from workers.backends.torch_local.model import LoadedModel, load
@@ -274,3 +274,70 @@ async def test_an_idle_engine_shows_its_health_by_a_forward_pass(
     monkeypatch.setattr(LoadedModel, "forward", lambda *_: 1 / 0)
     backend.facts.last_forward = -math.inf
     assert not await backend.healthy()
+
+
+async def test_prompts_that_do_not_fit_together_are_read_one_by_one(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them fails, and what they lead to is what they lead to alone."""
+    jobs = [job(2, f"What is {number} + 34?", seed=number) for number in range(6)]
+    alone = [await draw(backend, asked) for asked in jobs]
+    backend._engine.scheduler._reader.forget()  # type: ignore[union-attr]
+    forward = LoadedModel.forward
+
+    def small(self: LoadedModel, ids: torch.Tensor, *given: Any) -> torch.Tensor:
+        if ids.shape[1] > 1 and len(ids) > 1:
+            raise torch.OutOfMemoryError("told so")
+        return forward(self, ids, *given)
+
+    monkeypatch.setattr(LoadedModel, "forward", small)
+    together = await asyncio.gather(*(draw(backend, asked) for asked in jobs))
+    assert [[s.text for s in samples] for samples in together] == [[s.text for s in samples] for samples in alone]
+
+
+async def test_a_prompt_that_cannot_be_made_into_tokens_fails_alone(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs beside it goes on."""
+    prompt_ids = LoadedModel.prompt_ids
+
+    def failing(self: LoadedModel, messages: Any, prefix: str = "") -> list[int]:
+        if messages[-1].content == "boom":
+            raise OverflowError("quotes the prompt")
+        return prompt_ids(self, messages, prefix)
+
+    monkeypatch.setattr(LoadedModel, "prompt_ids", failing)
+    going = asyncio.create_task(draw(backend, job(2, max_tokens=200)))
+    await asyncio.sleep(0.05)
+    with pytest.raises(BackendError) as caught:
+        await draw(backend, job(1, "boom"))
+    assert (caught.value.kind, caught.value.detail) == (FailureKind.INTERNAL, "OverflowError")
+    assert all(sample.failure is None for sample in await going)
+
+
+def test_both_ways_to_attend_to_a_part_agree() -> None:
+    """The kernel that a CPU has, and plain products for every other device; hidden keys count in neither."""
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(3, 2, size, 16, generator=generator) for size in (5, 9, 9))
+    mask = torch.zeros(3, 1, 1, 9).masked_fill_(
+        torch.arange(9) >= torch.tensor([9, 4, 1])[:, None, None, None], -torch.inf
+    )
+    for hidden in (None, mask):
+        out, normaliser = attention.part(query, key, value, hidden, 0.25)
+        wider = torch.cat([value, torch.zeros(3, 2, 9, 1)], dim=-1)  # another width than the key's: plain products
+        plain, plain_normaliser = attention.part(query, key, wider, hidden, 0.25)
+        assert torch.allclose(out, plain[..., :16], atol=1e-6)
+        assert torch.allclose(normaliser, plain_normaliser, atol=1e-6)
+
+
+def test_two_parts_joined_are_attention_to_both() -> None:
+    """Split anywhere, it is the attention over all keys."""
+    generator = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(2, 3, size, 8, generator=generator) for size in (4, 11, 11))
+    whole, _ = attention.part(query, key, value, None, 0.3)
+    for split in (1, 5, 10):
+        parts = [
+            attention.part(query, key[:, :, at], value[:, :, at], None, 0.3)
+            for at in (slice(split), slice(split, None))
+        ]
+        assert torch.allclose(attention.join(*parts), whole, atol=1e-6)

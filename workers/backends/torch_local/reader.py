@@ -44,6 +44,7 @@ class Reader:
         self._shelves = shelves
         self._known = KnownPrompts(keep_bytes)
         self._long: _Long | None = None
+        self._most = self._last = CHUNK
         self.read_tokens = 0
         self.reused_tokens = 0
 
@@ -57,6 +58,13 @@ class Reader:
         self._known.clear()
         self._long = None
 
+    def read_fewer(self) -> bool:
+        """Memory ran out: half as many prompts a call from now on. False if it was one alone that did not fit."""
+        if self._last <= 1:
+            return False
+        self._most = self._last // 2
+        return True
+
     def pick(self, works: Sequence[Work]) -> list[Work]:
         """Which of the works, in their order, are read by the next `step`: all of one call, the first among them."""
         if self._long is not None:
@@ -67,7 +75,7 @@ class Reader:
         longest = 0
         for work in works:
             longest = max(longest, len(work.ids))
-            if chosen and longest * (len(chosen) + 1) > CHUNK:
+            if chosen and (longest * (len(chosen) + 1) > CHUNK or len(chosen) == self._most):
                 break
             chosen.append(work)
             if longest > CHUNK:
@@ -78,6 +86,7 @@ class Reader:
         """Reads on with what `pick` chose; the works whose prompts are now ready, with the prompt set."""
         ready = [work for work in works if self._on_shelf(work)]
         rest = [work for work in works if work.prompt is None]
+        self._last = len(rest)
         if not rest:
             return ready
         if len(rest) == 1:
@@ -85,6 +94,7 @@ class Reader:
         # Equal prompts are read once.
         first = list({work.ids: work for work in reversed(rest)}.values())[::-1]
         self._read_together(first)
+        self._most = min(2 * self._most, CHUNK)
         return ready + [work for work in rest if work.prompt is not None or self._on_shelf(work)]
 
     def _on_shelf(self, work: Work) -> bool:

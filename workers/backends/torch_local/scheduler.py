@@ -72,6 +72,8 @@ class Scheduler:
             self._works.append(prepare(self._model, order))
         except BackendError as error:
             order.deliver(error)
+        except Exception as error:  # noqa: BLE001 - a tokenizer's failure is this order's alone; reported by its kind
+            order.deliver(BackendError(FailureKind.INTERNAL, type(error).__name__))
 
     def turn(self) -> None:
         """One round: leave, read, start, decode."""
@@ -226,6 +228,8 @@ class Scheduler:
             self._running.send_back(self._works)
             self._most_rows = max(1, len(self._batch.rows))
             self._calm_from = self._facts.steps
+            return
+        if self._reader.read_fewer():
             return
         unread = [work for work in self._works if work.waiting]
         if unread:
