@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.candidates import Exclusion
-from workers.wire.messages import Caution, Failure, FinishReason, Message, SampleStatistics, Text, encodable
+from workers.wire.messages import Caution, Failure, FinishReason, Message, Probe, SampleStatistics, Text, encodable
 
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
@@ -48,7 +48,8 @@ class SamplingRequest(Strict):
 
     `logit_bias`: by token id of the model, added to the logits before anything else. `end_at_answer`: a completion ends
     as soon as it has stated its answer. `caution`: several continuations are tried where the model is unsure, up to
-    `trials` (arXiv 2507.03038). Each of the three needs workers that can do it.
+    `trials` (arXiv 2507.03038). `probe`: a completion ends once copies of it, asked for the answer on the way, agree
+    (arXiv 2412.20993). Each of the four needs workers that can do it.
     """
 
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)
@@ -61,6 +62,7 @@ class SamplingRequest(Strict):
     logit_bias: Biases | None = None
     end_at_answer: bool = False
     caution: Caution | None = None
+    probe: Probe | None = None
 
 
 class Budget(Strict):

@@ -30,6 +30,7 @@ _SPECIAL = {
     "logit_bias": Provides.LOGIT_BIAS,
     "end_at_answer": Provides.END_AT_ANSWER,
     "caution": Provides.CAUTIOUS,
+    "probe": Provides.PROBE,
 }
 """Fields of `sampling` that not all workers heed, and what those provide that do."""
 
@@ -171,6 +172,7 @@ def _sampling(asked: SamplingRequest, seed: int, cut: ConfidenceCut | None) -> S
         end_at_answer=asked.end_at_answer,
         cut=cut,
         caution=asked.caution,
+        probe=asked.probe,
     )
 
 

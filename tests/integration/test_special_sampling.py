@@ -128,6 +128,7 @@ def test_caution_keeps_what_the_model_finds_likelier(gateway: Gateway) -> None:
         ({"sampling": {"logit_bias": {"1": -100}}}, "sampling.logit_bias"),
         ({"sampling": {"end_at_answer": True}}, "sampling.end_at_answer"),
         ({"sampling": {"caution": {}}}, "sampling.caution"),
+        ({"sampling": {"probe": {}}}, "sampling.probe"),
     ],
 )
 def test_a_recording_refuses_each(gateway: Gateway, body: dict, field: str) -> None:
@@ -145,6 +146,6 @@ def test_the_catalog_says_who_needs_and_who_provides_it(gateway: Gateway) -> Non
     assert rules["deepconf_online"]["needs"] == ["confidence_cut"]
     assert set(rules["deepconf_online"]["options"]["properties"]) == {"warmup", "percentile", "window", "bar"}
     pools = {pool["id"]: pool["conclave"]["provides"] for pool in gateway.http.get("/v1/models").json()["data"]}
-    special = {"logit_bias", "end_at_answer", "confidence_cut", "cautious"}
+    special = {"logit_bias", "end_at_answer", "confidence_cut", "cautious", "probe"}
     assert special <= set(pools["abacus"])
     assert not special & set(pools["rec"])

@@ -119,6 +119,7 @@ def pool(*provides: Provides) -> Pool:
         ({"sampling": {"logit_bias": {"7": -100}}}, "sampling.logit_bias", Provides.LOGIT_BIAS),
         ({"sampling": {"end_at_answer": True}}, "sampling.end_at_answer", Provides.END_AT_ANSWER),
         ({"sampling": {"caution": {}}}, "sampling.caution", Provides.CAUTIOUS),
+        ({"sampling": {"probe": {}}}, "sampling.probe", Provides.PROBE),
         ({"stop": "deepconf_online"}, "stop", Provides.CONFIDENCE_CUT),
     ],
 )

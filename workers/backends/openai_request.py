@@ -47,6 +47,7 @@ def _of_any(job: Job) -> str:
         "options": bool(sampling.options),
         "a confidence cut": sampling.cut is not None,
         "caution": sampling.caution is not None,
+        "probes": sampling.probe is not None,
         "end_at_answer": sampling.end_at_answer,
         f"a logit bias beyond {LARGEST_BIAS:g}": any(abs(bias) > LARGEST_BIAS for _, bias in sampling.logit_bias),
     }

@@ -55,6 +55,7 @@ class Provides(StrEnum):
     END_AT_ANSWER = "end_at_answer"
     CONFIDENCE_CUT = "confidence_cut"
     CAUTIOUS = "cautious"
+    PROBE = "probe"
     REWARD = "reward"
     EMBED = "embed"
     ENTAIL = "entail"
@@ -121,6 +122,19 @@ class Caution(Frozen):
     entropy_high: Finite = Field(default=1.5, gt=0.0)
 
 
+class Probe(Frozen):
+    """End a completion whose answer has settled: probes in a running chain (Dynasor, arXiv 2412.20993).
+
+    Every `every` tokens a copy of the completion is given `text` to go on from and writes at most `tokens` tokens more,
+    greedily. Once `agree` probes in a row say the same, the completion ends as the last of them did.
+    """
+
+    every: int = Field(default=64, ge=4)
+    text: Text = Field(default="\nThe answer is", min_length=1, max_length=200)
+    tokens: int = Field(default=16, ge=1, le=256)
+    agree: int = Field(default=3, ge=2, le=16)
+
+
 class Sampling(Frozen):
     """How completions are drawn. `temperature` 0 is greedy. Sample i draws with the seed `seed + i`.
 
@@ -141,6 +155,7 @@ class Sampling(Frozen):
     end_at_answer: bool = False
     cut: ConfidenceCut | None = None
     caution: Caution | None = None
+    probe: Probe | None = None
 
 
 JobKind = Literal["sample", "reward", "embed", "entail"]

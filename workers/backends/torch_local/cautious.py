@@ -50,7 +50,7 @@ class Race:
     def enter(self, row: Row) -> None:
         """Adds a continuation."""
         trial = Trial(self, row)
-        row.trial = trial
+        row.part = trial
         self.trials.append(trial)
 
     def best(self) -> Trial:
@@ -87,19 +87,19 @@ class Courses:
         chances = (probabilities.gather(1, drawn) / total).clamp(min=1e-30).log().squeeze(1).tolist()
         entropies = torch.special.entr(probabilities / total).sum(dim=-1).tolist()
         for place, row in enumerate(rows):
-            if row.trial is None and row not in endings:
+            if row.part is None and row not in endings:
                 self._fork(row, entropies[place], probabilities[place : place + 1], chances[place])
-            elif isinstance(row.trial, Trial):
-                row.trial.logprob += chances[place]
-                row.trial.tokens += 1
+            elif isinstance(row.part, Trial):
+                row.part.logprob += chances[place]
+                row.part.tokens += 1
         return self._settle(endings)
 
     def leave(self, row: Row) -> None:
         """A sample is not wanted any more: its whole race goes."""
-        if not isinstance(row.trial, Trial):
+        if not isinstance(row.part, Trial):
             return
-        for trial in row.trial.race.trials:
-            trial.row.trial = None
+        for trial in row.part.race.trials:
+            trial.row.part = None
             if trial.saved is not None:
                 self._batch.give_up(trial.row)
             elif trial.row in self._batch.rows:
@@ -128,7 +128,7 @@ class Courses:
         """Rests continuations that are over; where all of a race are, its winner goes on."""
         races: dict[int, Race] = {}
         for row in list(self._batch.rows):
-            trial = row.trial
+            trial = row.part
             if not isinstance(trial, Trial):
                 continue
             races[id(trial.race)] = trial.race
@@ -144,7 +144,7 @@ class Courses:
     def _finish(self, race: Race, endings: dict[Row, Ending]) -> None:
         winner = race.best()
         for trial in race.trials:
-            trial.row.trial = None
+            trial.row.part = None
             if trial is not winner:
                 self._batch.give_up(trial.row)
         if winner.saved is not None:

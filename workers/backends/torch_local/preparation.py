@@ -17,6 +17,8 @@ def prepare(model: LoadedModel, order: Order) -> Work:
         raise BackendError(FailureKind.UNSUPPORTED, "the prompt has no tokens")
     if sampling.options and not all(map(model.ids, sampling.options)):
         raise BackendError(FailureKind.UNSUPPORTED, "an option has no tokens")
+    if sampling.probe is not None and sampling.caution is not None:
+        raise BackendError(FailureKind.UNSUPPORTED, "probes and caution do not go together")
     beyond = [token for token, _ in sampling.logit_bias if not 0 <= token < model.vocabulary]
     if beyond:
         raise BackendError(FailureKind.UNSUPPORTED, f"logit_bias: the model has no token {beyond[0]}")

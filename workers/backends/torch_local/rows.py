@@ -73,7 +73,9 @@ class Work:
     @property
     def rows_each(self) -> int:
         """Rows that one sample may take at once."""
-        return self.sampling.caution.trials if self.sampling.caution else 1
+        if self.sampling.caution is not None:
+            return self.sampling.caution.trials
+        return 2 if self.sampling.probe is not None else 1
 
     def hold(self, prompt: Prompt) -> None:
         """Its prompt is read, and stays where it is until the last sample has started."""
@@ -104,9 +106,13 @@ class Work:
 
 
 class Row:
-    """A sample on its way. `trial`: its part in a race of several continuations (`cautious.py`)."""
+    """A sample on its way.
 
-    __slots__ = ("index", "numbers", "prompt", "tokens", "trial", "uniforms", "watch", "work")
+    `part`: what it is in a race of continuations (`cautious.py`) or among probes (`probing.py`). `forced`: tokens that
+    it takes next instead of drawing any, the last first.
+    """
+
+    __slots__ = ("forced", "index", "numbers", "part", "prompt", "sampling", "tokens", "uniforms", "watch", "work")
 
     def __init__(self, work: Work, index: int) -> None:
         if work.prompt is None:
@@ -118,19 +124,17 @@ class Row:
         self.numbers = TokenNumbers()
         self.uniforms = Uniforms(work.order.seed + index)
         self.watch = Watch(work.sampling.cut) if work.sampling.cut else None
-        self.trial: object | None = None
+        self.sampling = work.sampling
+        self.part: object | None = None
+        self.forced: list[int] = []
 
-    @property
-    def sampling(self) -> Sampling:
-        """How it is drawn."""
-        return self.work.sampling
-
-    def fork(self, uniforms: Uniforms) -> "Row":
-        """A row that has drawn the same so far and goes on with other random numbers."""
+    def fork(self, uniforms: Uniforms, sampling: Sampling | None = None) -> "Row":
+        """A row that has drawn the same so far and goes on with other random numbers, or settings."""
         other = Row.__new__(Row)
-        other.work, other.index, other.prompt, other.trial = self.work, self.index, self.prompt, None
+        other.work, other.index, other.prompt, other.part = self.work, self.index, self.prompt, None
         other.tokens, other.numbers, other.uniforms = self.tokens[:], self.numbers.copy(), uniforms
         other.watch = self.watch.copy() if self.watch else None
+        other.sampling, other.forced = sampling or self.sampling, []
         return other
 
     def replace_newest(self, token: int, logits: torch.Tensor) -> None:

@@ -7,6 +7,7 @@ from workers.backends.torch_local.cautious import Courses, Ending
 from workers.backends.torch_local.facts import EngineFacts
 from workers.backends.torch_local.memory import Shelves
 from workers.backends.torch_local.model import LoadedModel
+from workers.backends.torch_local.probing import Probing
 from workers.backends.torch_local.rows import Row, Work
 from workers.wire.messages import Failure, FailureKind, FinishReason, Sample
 
@@ -19,10 +20,12 @@ class Running:
         self._facts = facts
         self.batch = Batch(model, shelves, statistics=statistics)
         self._courses = Courses(model, self.batch)
+        self._probing = Probing(model, self.batch)
 
     def draw(self) -> None:
         """Draws a token a row; samples that are at their end with it are delivered and leave."""
-        for row, ending in self._courses.after_draw(self._drawn()).items():
+        endings = self._courses.after_draw(self._drawn())
+        for row, ending in self._probing.after_draw(endings).items():
             self._finish(row, ending)
 
     def forward(self) -> None:
@@ -32,10 +35,10 @@ class Running:
         self._facts.last_forward = time.monotonic()
 
     def leave(self, row: Row) -> None:
-        """Takes a sample out of the batch, with all its continuations."""
+        """Takes a sample out of the batch, with all its continuations and probes."""
         self._courses.leave(row)
-        if row in self.batch.rows:
-            self.batch.remove([row])
+        same = [other for other in self.batch.rows if other.work is row.work and other.index == row.index]
+        self.batch.remove(same)
         row.work.running -= 1
 
     def drop_unwanted(self) -> None:
@@ -68,7 +71,7 @@ class Running:
             if normaliser - normaliser != 0:  # NaN or infinite
                 spoilt.append(row)
                 continue
-            row.add(int(token), numbers)
+            row.add(row.forced.pop() if row.forced else int(token), numbers)
             if (ending := row.ending(self._model)) is not None:
                 endings[row] = ending
         self._facts.drawn_tokens += len(self.batch.rows) - len(spoilt)

@@ -1,0 +1,98 @@
+"""Probes in a running chain: asked on the way, never seen by the chain, and its end once they agree."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from workers.abacus.train import MODEL as ABACUS
+from workers.backends.torch_local.backend import TorchBackend
+from workers.backends.torch_local.model import load
+from workers.backends.torch_local.probing import Asked
+from workers.wire.messages import FinishReason, Job, Message, Probe, Sample, Sampling
+
+TEXT = " The answer is"
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[TorchBackend]:
+    """The shipped model on one thread."""
+    made = TorchBackend(str(ABACUS), "cpu", threads=1)
+    await made.start()
+    yield made
+    await made.close()
+
+
+def job(n: int, content: str = "What is 12 + 34 * 2?", **sampling: Any) -> Job:
+    """A job of n samples."""
+    settings = Sampling(**{"max_tokens": 80, "seed": 3, "temperature": 0.8} | sampling)
+    messages = (Message(role="user", content=content),)
+    return Job(job_id="j", answer_id="a", model="m", messages=messages, sampling=settings, first=0, last=n)
+
+
+async def draw(backend: TorchBackend, asked: Job) -> list[Sample]:
+    """The samples by index."""
+    samples = [sample async for sample in backend.sample(asked, tuple(range(asked.last)))]
+    return sorted(samples, key=lambda sample: sample.index)
+
+
+async def test_a_chain_whose_answer_has_settled_ends(backend: TorchBackend) -> None:
+    """Its text is the chain up to the last probe that agreed, the probe's text, and what that probe wrote."""
+    (end,) = load(ABACUS, "cpu").ends
+    rambling = {"max_tokens": 200, "logit_bias": ((end, -100.0),)}
+    whole = await draw(backend, job(8, **rambling))
+    probed = await draw(backend, job(8, **rambling, probe=Probe(every=8, text=TEXT, tokens=6, agree=2)))
+    settled = [sample for sample in probed if sample.finish_reason is FinishReason.STOP]
+    assert len(settled) >= 4
+    for sample in settled:
+        chain, cue, _ = sample.text.rpartition(TEXT)
+        assert cue
+        assert whole[sample.index].text.startswith(chain)
+        assert sample.completion_tokens < 200
+    for sample in probed:
+        if sample.finish_reason is FinishReason.LENGTH:
+            assert sample.text == whole[sample.index].text
+
+
+async def test_a_chain_that_never_settles_is_as_without_probes(backend: TorchBackend) -> None:
+    """Text and statistics: it has not seen the probes."""
+    plain = await draw(backend, job(6))
+    probed = await draw(backend, job(6, probe=Probe(every=8, text=TEXT, tokens=4, agree=16)))
+    assert [sample.text for sample in probed] == [sample.text for sample in plain]
+    for one, other in zip(probed, plain, strict=True):
+        assert one.completion_tokens == other.completion_tokens
+        assert one.statistics.mean_logprob == pytest.approx(other.statistics.mean_logprob, rel=1e-4)
+
+
+async def test_probed_samples_are_the_same_in_any_company(backend: TorchBackend) -> None:
+    """And one that is cancelled takes its probes along."""
+    asked = job(5, probe=Probe(every=6, text=TEXT, tokens=5, agree=2))
+    alone = await draw(backend, asked)
+    together = await asyncio.gather(
+        draw(backend, asked), *(draw(backend, job(3, f"What is {n} + 5?")) for n in range(4))
+    )
+    assert [sample.text for sample in together[0]] == [sample.text for sample in alone]
+    running = asyncio.create_task(draw(backend, asked))
+    await asyncio.sleep(0.03)
+    running.cancel()
+    assert [sample.text for sample in await draw(backend, asked)] == [sample.text for sample in alone]
+    await asyncio.sleep(0.05)
+    scheduler = backend._engine.scheduler
+    assert scheduler is not None
+    assert (scheduler._batch.rows, list(scheduler._shelves)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("answers", "agree", "settled"),
+    [
+        ({}, 2, None),
+        ({0: "4", 1: "4"}, 2, 1),
+        ({0: "4", 2: "4"}, 2, None),
+        ({0: "4", 1: "5", 2: "5", 3: "5"}, 3, 3),
+        ({0: "", 1: ""}, 2, None),
+    ],
+)
+def test_probes_in_a_row_must_agree(answers: dict[int, str], agree: int, settled: int | None) -> None:
+    """A probe that is not over yet, or said nothing, breaks the row."""
+    assert Asked(made=4, answers=answers).settled(agree) == settled
