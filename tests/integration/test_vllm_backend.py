@@ -199,6 +199,15 @@ async def test_the_context_bounds_what_is_drawn(backend: VLLMBackend) -> None:
     assert sample.prompt_tokens + sample.completion_tokens == 1_024
 
 
+async def test_long_prompts_that_come_together_are_read(backend: VLLMBackend) -> None:
+    """More of them than vLLM reads in one step, and each sample is the one that it is alone."""
+    asked = [job(4, f"{number} " + "a " * 450, max_tokens=8) for number in range(12)]
+    together = await asyncio.gather(*(draw(backend, each) for each in asked))
+    alone = [await draw(backend, each) for each in asked[:3]]
+    assert [[s.text for s in samples] for samples in together[:3]] == [[s.text for s in samples] for samples in alone]
+    assert await backend.healthy()
+
+
 @pytest.mark.parametrize(
     "sampling",
     [

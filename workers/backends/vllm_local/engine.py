@@ -19,6 +19,14 @@ from workers.backends.confidence_groups import TOP
 from workers.backends.vllm_local.options import EngineOptions
 from workers.wire.messages import FailureKind, Message
 
+_ON_A_CPU: Mapping[str, Any] = {
+    "dtype": "float32",
+    # vLLM 0.32 dies of a prompt that is read in parts and whose sample has a seed: it rewinds a CUDA generator.
+    "enable_chunked_prefill": False,
+    # Only full blocks of a prompt are shared, and vLLM's own choice is 128 tokens.
+    "block_size": 32,
+}
+
 
 class Engine:
     """A running engine and its model's tokenizer. `max_positions`: tokens that a prompt and its completion may have."""
@@ -85,7 +93,6 @@ def open_engine(folder: Path, options: EngineOptions) -> Engine:
         model=str(folder),
         load_format="safetensors",
         trust_remote_code=False,
-        dtype="float32" if current_platform.is_cpu() else "auto",
         max_model_len=options.context,
         gpu_memory_utilization=options.memory_share,
         kv_cache_memory_bytes=options.cache_mb << 20 if options.cache_mb is not None else None,
@@ -96,6 +103,7 @@ def open_engine(folder: Path, options: EngineOptions) -> Engine:
         max_logprobs=TOP,
         logprobs_mode="raw_logprobs",
         disable_log_stats=True,
+        **(_ON_A_CPU if current_platform.is_cpu() else {}),
     )
     return Engine(AsyncLLM.from_engine_args(arguments), tokenizer)
 
