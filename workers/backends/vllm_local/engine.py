@@ -1,5 +1,6 @@
 """vLLM itself: the one module that imports it, so that only a worker that has started this backend needs it."""
 
+import multiprocessing
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from workers.backends import chat_form
 from workers.backends.base import BackendError
 from workers.backends.confidence_groups import TOP
+from workers.backends.vllm_local.guard import Guard
 from workers.backends.vllm_local.options import EngineOptions
 from workers.wire.messages import FailureKind, Message
 
@@ -31,8 +33,9 @@ _ON_A_CPU: Mapping[str, Any] = {
 class Engine:
     """A running engine and its model's tokenizer. `max_positions`: tokens that a prompt and its completion may have."""
 
-    def __init__(self, engine: Any, tokenizer: Any) -> None:
+    def __init__(self, engine: Any, tokenizer: Any, guard: Guard) -> None:
         self._engine = engine
+        self._guard = guard
         self._tokenizer = tokenizer
         self.ends = _ends(engine.model_config, tokenizer)
         self.vocabulary: int = engine.model_config.get_vocab_size()
@@ -78,6 +81,7 @@ class Engine:
     def shut_down(self) -> None:
         """Ends the engine's processes; waits for them."""
         self._engine.shutdown()
+        self._guard.release()
 
 
 def open_engine(folder: Path, options: EngineOptions) -> Engine:
@@ -105,7 +109,12 @@ def open_engine(folder: Path, options: EngineOptions) -> Engine:
         disable_log_stats=True,
         **(_ON_A_CPU if current_platform.is_cpu() else {}),
     )
-    return Engine(AsyncLLM.from_engine_args(arguments), tokenizer)
+    others = {child.pid for child in multiprocessing.active_children()}
+    engine = AsyncLLM.from_engine_args(arguments)
+    own = [
+        child.pid for child in multiprocessing.active_children() if child.pid is not None and child.pid not in others
+    ]
+    return Engine(engine, tokenizer, Guard(own))
 
 
 def _ends(config: Any, tokenizer: Any) -> frozenset[int]:
