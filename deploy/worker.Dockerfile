@@ -1,6 +1,7 @@
 # A worker: jobs in, samples out. The CUDA build of torch brings its own CUDA libraries; the host brings the driver.
 #   docker build -f deploy/worker.Dockerfile -t conclave-worker:0.1.0-cuda .
 #   docker build -f deploy/worker.Dockerfile -t conclave-worker:0.1.0-cpu --build-arg TORCH_BUILD=cpu .
+#   docker build -f deploy/worker.Dockerfile -t conclave-worker:0.1.0-vllm --build-arg EXTRAS=vllm .
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -19,13 +20,20 @@ RUN sed -E '/^torch==/d' constraints.txt > versions.txt \
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 COPY workers ./workers
-RUN /opt/conclave/bin/pip install -c versions.txt .
+# vLLM names versions of its own for what it shares with us, so those tested here bind only where it is left out.
+ARG EXTRAS=
+RUN if [ -z "${EXTRAS}" ]; then /opt/conclave/bin/pip install -c versions.txt .; else \
+    /opt/conclave/bin/pip install --extra-index-url "${TORCH_INDEX}" "torch==${TORCH_VERSION}+${TORCH_BUILD}" ".[${EXTRAS}]"; fi
 
 FROM ${PYTHON_IMAGE}
+# Triton, which comes with vLLM, compiles a small launcher for each kernel while the model is loaded.
+ARG EXTRAS=
+RUN if [ -n "${EXTRAS}" ]; then apt-get update && apt-get install -y --no-install-recommends gcc g++ libc6-dev \
+    && rm -rf /var/lib/apt/lists/*; fi
 RUN groupadd --gid 10001 conclave && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp conclave
 COPY --from=build /opt/conclave /opt/conclave
 # A model is a local folder: a worker never waits for a hub that its network cannot reach.
-ENV PATH=/opt/conclave/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
+ENV PATH=/opt/conclave/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1
 ENV CONCLAVE_WORKER_METRICS_HOST=0.0.0.0 CONCLAVE_WORKER_METRICS_PORT=9100
 WORKDIR /tmp
 USER 10001:10001

@@ -15,7 +15,7 @@ import uvloop
 from workers import metrics
 from workers.backends import make_backend
 from workers.backends.options import BackendSettings
-from workers.settings import WorkerSettings
+from workers.settings import WorkerSettings, seclude_libraries
 from workers.wire.connection import blocking_client, close, command_client
 from workers.wire.keys import Keys
 from workers.wire.leases import Leases
@@ -41,6 +41,11 @@ def options_of(settings: WorkerSettings) -> BackendSettings:
         torch_threads=settings.torch_threads,
         torch_cache_mb=settings.torch_cache_mb,
         scoring_batch_tokens=settings.scoring_batch_tokens,
+        vllm_memory_share=settings.vllm_memory_share,
+        vllm_cache_mb=settings.vllm_cache_mb,
+        vllm_context=settings.vllm_context,
+        vllm_gpus=settings.vllm_gpus,
+        vllm_compiled=settings.vllm_compiled,
     )
 
 
@@ -84,6 +89,7 @@ def main() -> int:
     arguments = parser.parse_args()
     name, _, spec = arguments.model.partition("=")
     settings = WorkerSettings()
+    seclude_libraries()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(
         logging.WARNING

@@ -1,7 +1,22 @@
 """The only reader of the environment in a worker process."""
 
+import os
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LIBRARIES = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+}
+"""What the model libraries read themselves: no hub, no report home, and no process that inherits our event loop."""
+
+
+def seclude_libraries() -> None:
+    """Keeps the model libraries of this process, and of those that it starts, off the network."""
+    os.environ.update(_LIBRARIES)
 
 
 class WorkerSettings(BaseSettings):
@@ -30,7 +45,7 @@ class WorkerSettings(BaseSettings):
     capacity_samples: int | None = Field(
         default=None,
         ge=1,
-        description="samples at once; unset: 128 for torch, 256 for reward, embed and entail, else 1024",
+        description="samples at once; unset: 128 for torch, 256 for vllm, reward, embed and entail, else 1024",
     )
     openai_api_key: str | None = Field(default=None, description="key that the openai backend sends upstream")
     openai_max_concurrency: int = Field(default=64, ge=1, description="calls in flight to one upstream")
@@ -55,4 +70,17 @@ class WorkerSettings(BaseSettings):
         default=None,
         ge=1,
         description="most MiB of keys and values; unset: 2048 on a CPU, 45 % of the free memory of a GPU",
+    )
+    vllm_memory_share: float = Field(
+        default=0.9, gt=0, le=1, description="vllm's share of the GPU's memory; without a GPU, of the machine's"
+    )
+    vllm_cache_mb: int | None = Field(
+        default=None, ge=1, description="MiB of vllm's keys and values; unset: what its share of the memory leaves"
+    )
+    vllm_context: int | None = Field(
+        default=None, ge=1, description="most tokens of a prompt and its completion in vllm; unset: the model's own"
+    )
+    vllm_gpus: int = Field(default=1, ge=1, description="GPUs over which vllm splits the weights")
+    vllm_compiled: bool = Field(
+        default=True, description="vllm compiles the model; off, it starts sooner and decodes slower"
     )

@@ -157,6 +157,7 @@ def test_every_scheme_makes_a_backend(tmp_path: Path) -> None:
         "replay": "replay",
         "reward": "reward",
         "torch": "torch",
+        "vllm": "vllm",
     }
 
 
@@ -164,8 +165,8 @@ def test_torch_is_loaded_only_where_it_is_used() -> None:
     """A worker that forwards to an upstream or replays a file never imports torch or transformers."""
     code = (
         "import sys, workers.backends as b; s = b.BackendSettings();"
-        "b.make_backend('openai:http://h/v1', s); b.make_backend('replay:f', s);"
-        "print([m for m in ('torch', 'transformers') if m in sys.modules])"
+        "b.make_backend('openai:http://h/v1', s); b.make_backend('replay:f', s); b.make_backend('vllm:x', s);"
+        "print([m for m in ('torch', 'transformers', 'vllm') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -17,7 +17,7 @@ from service.samplers import SAMPLERS
 from service.stopping import STOPPING_RULES
 
 ROOT = Path(__file__).parents[2]
-MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors"}
+MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors", "vllm"}
 NO_PLUGINS = {
     "aggregators": {"__init__", "base", "counting", "prompt"},
     "answer_types": {"__init__", "base", "numerals", "options", "reading", "written"},

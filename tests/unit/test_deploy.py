@@ -251,6 +251,13 @@ def test_worker_image_takes_the_projects_torch() -> None:
     assert SERVICES["worker"]["build"]["args"] == {"TORCH_BUILD": "cpu"}
 
 
+def test_worker_image_can_carry_vllm() -> None:
+    """By an argument that is empty by default; the extra's version is for the project's torch."""
+    assert arguments(DEPLOY / "worker.Dockerfile")["EXTRAS"] == ""
+    (pinned,) = PROJECT["optional-dependencies"]["vllm"]
+    assert pinned.startswith("vllm==")
+
+
 def gateway_requirements() -> set[str]:
     """What the gateway's image installs."""
     lines = (DEPLOY / "gateway-requirements.txt").read_text().splitlines()

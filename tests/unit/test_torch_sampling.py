@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from workers.backends.torch_local.sampling import Draw, Uniforms, pick
-from workers.backends.torch_local.token_statistics import group_confidences, group_window
 from workers.wire.messages import Sampling
 
 CPU = torch.device("cpu")
@@ -94,11 +93,3 @@ def test_options_are_picked_by_their_likelihood(temperature: float, expected: tu
     logprobs = [math.log(share) - 30 for share in (0.6, 0.3, 0.1)]
     picked = [pick(logprobs, temperature, (number + 0.5) / 1000) for number in range(1000)]
     assert [picked.count(option) / 1000 for option in range(3)] == pytest.approx(list(expected), abs=0.002)
-
-
-def test_the_group_is_an_eighth_within_bounds() -> None:
-    """Windows of DeepConf's groups, and the means over them."""
-    assert [group_window(length) for length in (1, 31, 200, 800, 100_000)] == [1, 31, 32, 100, 2_048]
-    falling = [float(number) for number in range(64, 0, -1)]
-    assert min(group_confidences(falling, group_window(64))) == pytest.approx(16.5)
-    assert group_confidences([1.0, 2.0, 6.0], 2) == [1.5, 4.0]

@@ -22,6 +22,9 @@ quarter slower with 64, Abacus on one core), more gain little and make each samp
 SCORING_CAPACITY = 256
 """Texts that a worker with a scoring model takes on at once: several passes' worth, so that each is well filled."""
 
+VLLM_CAPACITY = 256
+"""Samples that a worker with vLLM takes on at once: what it decodes side by side by its own default on a small GPU."""
+
 FORWARD_CAPACITY = 1024
 """Samples that a worker without one takes on at once: they only wait; calls are bounded by their own limit."""
 
@@ -92,6 +95,22 @@ def _scoring(kind: Literal["reward", "embed", "entail"], argument: str, settings
     )
 
 
+def _vllm(argument: str, settings: BackendSettings) -> Backend:
+    """`vllm:PATH`: a local model folder, decoded by vLLM, which the optional extra `vllm` installs."""
+    from workers.backends.vllm_local.backend import VLLMBackend
+    from workers.backends.vllm_local.options import EngineOptions
+
+    options = EngineOptions(
+        rows=settings.capacity_samples or VLLM_CAPACITY,
+        memory_share=settings.vllm_memory_share,
+        cache_mb=settings.vllm_cache_mb,
+        context=settings.vllm_context,
+        gpus=settings.vllm_gpus,
+        compiled=settings.vllm_compiled,
+    )
+    return VLLMBackend(argument, options)
+
+
 BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {
     "abacus": _abacus,
     "embed": partial(_scoring, "embed"),
@@ -100,6 +119,7 @@ BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {
     "replay": _replay,
     "reward": partial(_scoring, "reward"),
     "torch": _torch,
+    "vllm": _vllm,
 }
 """Scheme to factory. A factory neither loads nor connects (`start` does); ValueError where ARG makes no sense."""
 

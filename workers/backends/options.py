@@ -20,3 +20,8 @@ class BackendSettings:
     torch_threads: int | None = None
     torch_cache_mb: int | None = None
     scoring_batch_tokens: int = 16_384
+    vllm_memory_share: float = 0.9
+    vllm_cache_mb: int | None = None
+    vllm_context: int | None = None
+    vllm_gpus: int = 1
+    vllm_compiled: bool = True

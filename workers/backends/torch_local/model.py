@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from workers.backends.base import BackendError
+from workers.backends import chat_form
 from workers.backends.torch_local import attention
 from workers.backends.torch_local.memory import CacheShape
 from workers.backends.torch_local.passes import Decoding, Reading
-from workers.wire.messages import FailureKind, Message
+from workers.wire.messages import Message
 
 _TRIAL = (5, 3)
 """Tokens that the check at loading reads and then decodes."""
@@ -40,27 +39,11 @@ class LoadedModel:
 
         Without a chat template: the contents with a line feed between.
         """
-        if self.tokenizer.chat_template is None:
-            text = "\n".join(each.content for each in messages)
-            return list(self.tokenizer(f"{text}\n{prefix}" if prefix else text)["input_ids"])
-        turns = [{"role": each.role, "content": self._disarmed(each.content)} for each in messages]
-        try:
-            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
-            raise BackendError(FailureKind.UNSUPPORTED, "the chat template refuses these roles") from error
-        return self.ids(text) + self.ids(self._disarmed(prefix))
+        return chat_form.prompt_ids(self.tokenizer, messages, prefix)
 
     def ids(self, text: str) -> list[int]:
         """A text's tokens, with nothing put before or behind."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
-
-    def _disarmed(self, content: str) -> str:
-        """The content with the tokenizer's special tokens broken up: text never opens or ends a turn."""
-        # Marks of turns may be added tokens that no role names, so all_special_tokens alone would miss them.
-        added = {str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special}
-        for token in sorted(added.union(self.tokenizer.all_special_tokens), key=lambda token: (-len(token), token)):
-            content = content.replace(token, f"{token[0]} {token[1:]}")
-        return content
+        return chat_form.ids(self.tokenizer, text)
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, step: attention.Pass, keep: int | torch.Tensor = 1

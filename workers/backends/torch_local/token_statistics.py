@@ -9,19 +9,8 @@ from collections.abc import Sequence
 
 import torch
 
+from workers.backends.confidence_groups import TOP, finite, mean, token_statistics
 from workers.wire.messages import SampleStatistics
-
-_TOP = 20
-"""Likeliest tokens in DeepConf's token confidence (arXiv 2508.15260)."""
-
-_SHORTEST_WINDOW, _LONGEST_WINDOW, _WINDOW_SHARE = 32, 2_048, 8
-"""A group is an eighth of the completion, within these bounds (in tokens)."""
-
-_TAIL = 2_048
-"""Tokens in DeepConf's tail."""
-
-_LOWEST_SHARE = 0.1
-"""The share of the groups in DeepConf's bottom-10 % confidence."""
 
 COLUMNS = 5
 """Numbers a token: whether the logits were numbers, and the four of `TokenNumbers`."""
@@ -35,7 +24,7 @@ def measure(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """
     normaliser = logits.logsumexp(dim=-1, keepdim=True)
     probabilities = (logits - normaliser).exp_()
-    top = logits.topk(min(_TOP, logits.shape[-1]), dim=-1, sorted=False).values
+    top = logits.topk(min(TOP, logits.shape[-1]), dim=-1, sorted=False).values
     # A probability of 0 times a logit of -inf is no number, and stands for 0.
     expected = (probabilities * logits.clamp(min=torch.finfo(logits.dtype).min)).sum(dim=-1, keepdim=True)
     return torch.cat(
@@ -78,43 +67,9 @@ class TokenNumbers:
 
     def statistics(self, vocabulary: int) -> SampleStatistics:
         """All statistics; a number that is not finite is None, and so is every one of no tokens."""
-        count = len(self.logprobs)
-        if count == 0:
+        if not self.logprobs:
             return SampleStatistics()
-        total = math.fsum(self.logprobs)
-        groups = group_confidences(self.confidences, group_window(count))
-        lowest = sorted(groups)[: max(1, math.ceil(_LOWEST_SHARE * len(groups)))]
         # KL(uniform || p) is not negative; rounding of an almost uniform p may say otherwise.
-        certainty = max(0.0, -_mean(self.means) - math.log(vocabulary))
-        return SampleStatistics(
-            mean_logprob=_finite(total / count),
-            sum_logprob=_finite(total),
-            self_certainty=_finite(certainty),
-            entropy=_finite(_mean(self.entropies)),
-            mean_confidence=_finite(_mean(self.confidences)),
-            lowest_group_confidence=_finite(lowest[0]),
-            bottom_group_confidence=_finite(_mean(lowest)),
-            tail_confidence=_finite(_mean(self.confidences[-_TAIL:])),
-        )
-
-
-def group_window(length: int) -> int:
-    """Tokens in a group for a completion of `length` tokens: clip(length // 8, 32, 2048), or all of a shorter one."""
-    return min(max(length // _WINDOW_SHARE, _SHORTEST_WINDOW), _LONGEST_WINDOW, length)
-
-
-def group_confidences(confidences: Sequence[float], window: int) -> list[float]:
-    """The means of all sliding windows of `window` numbers, at most as many as there are numbers."""
-    if not all(map(math.isfinite, confidences)):
-        return [math.nan]
-    sums = torch.tensor(confidences, dtype=torch.float64).unfold(0, window, 1).mean(dim=-1)
-    means: list[float] = sums.tolist()
-    return means
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+        certainty = max(0.0, -mean(self.means) - math.log(vocabulary))
+        full = {"self_certainty": finite(certainty), "entropy": finite(mean(self.entropies))}
+        return token_statistics(self.logprobs, self.confidences).model_copy(update=full)

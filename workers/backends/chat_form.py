@@ -1,0 +1,39 @@
+"""From a job's messages to the tokens that a model reads, by a transformers tokenizer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import TemplateError
+
+from workers.backends.base import BackendError
+from workers.wire.messages import FailureKind, Message
+
+
+def prompt_ids(tokenizer: Any, messages: Sequence[Message], prefix: str = "") -> list[int]:
+    """The prompt in the model's chat form, and how the reply begins.
+
+    Without a chat template: the contents with a line feed between. Raises BackendError where the template refuses.
+    """
+    if tokenizer.chat_template is None:
+        text = "\n".join(each.content for each in messages)
+        return list(tokenizer(f"{text}\n{prefix}" if prefix else text)["input_ids"])
+    turns = [{"role": each.role, "content": disarmed(tokenizer, each.content)} for each in messages]
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise BackendError(FailureKind.UNSUPPORTED, "the chat template refuses these roles") from error
+    return ids(tokenizer, text) + ids(tokenizer, disarmed(tokenizer, prefix))
+
+
+def ids(tokenizer: Any, text: str) -> list[int]:
+    """A text's tokens, with nothing put before or behind."""
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+
+def disarmed(tokenizer: Any, content: str) -> str:
+    """The content with the tokenizer's special tokens broken up: text never opens or ends a turn."""
+    # Marks of turns may be added tokens that no role names, so all_special_tokens alone would miss them.
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    for token in sorted(added.union(tokenizer.all_special_tokens), key=lambda token: (-len(token), token)):
+        content = content.replace(token, f"{token[0]} {token[1:]}")
+    return content

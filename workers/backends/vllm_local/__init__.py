@@ -1,0 +1,1 @@
+"""The `vllm` backend: a local model folder, decoded by vLLM's engine."""
