@@ -158,7 +158,6 @@ async def started(
     name: str, device: str, threads: int | None, *, bare: bool = False, rows: int = ROWS
 ) -> AsyncIterator[Engine]:
     """An engine as long as the context; `bare` without statistics."""
-    loop = asyncio.get_running_loop()
     place = _place(device)
 
     def load() -> LoadedModel:
@@ -167,14 +166,7 @@ async def started(
         return _Spelled(**(fields | {"ends": frozenset(), "max_positions": None}))
 
     engine = Engine(load, threads, lambda _: Limits(rows, _CACHE, statistics=not bare))
-    loaded = loop.create_future()
-
-    def settle(error: BaseException | None) -> None:
-        loop.call_soon_threadsafe(loaded.set_result, error)
-
-    engine.start(settle)
-    if (error := await loaded) is not None:
-        raise error
+    await engine.start()
     try:
         yield engine
     finally:

@@ -6,13 +6,11 @@ and decodes one step of the whole batch. Whatever goes wrong ends the orders it 
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
+from workers.backends.model_thread import ModelThread
 from workers.backends.torch_local.facts import EngineFacts
 from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.rows import Order
@@ -38,19 +36,16 @@ class Engine:
     def __init__(
         self, load: Callable[[], LoadedModel], threads: int | None, limits: Callable[[LoadedModel], Limits]
     ) -> None:
-        self._load = load
-        self._threads = threads
         self._limits = limits
         self._incoming: queue.SimpleQueue[Order | Probe | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread = ModelThread("torch-engine", load, self._run, threads)
         self._stopping = False
         self.scheduler: Scheduler | None = None
         self.facts = EngineFacts()
 
-    def start(self, loaded: Callable[[BaseException | None], None]) -> None:
-        """Starts the thread, which loads the model and then calls `loaded` with None or with what went wrong."""
-        self._thread = threading.Thread(target=self._main, args=(loaded,), name="torch-engine", daemon=True)
-        self._thread.start()
+    async def start(self) -> None:
+        """Loads the model in the thread; raises what loading raises."""
+        await self._thread.start()
 
     def submit(self, order: Order | Probe) -> None:
         """Queues an order, or a probe."""
@@ -63,27 +58,13 @@ class Engine:
 
     def sound(self) -> bool:
         """True while the thread runs and the model's logits are numbers."""
-        alive = self._thread is not None and self._thread.is_alive()
-        return alive and self.facts.invalid_in_a_row < _MOST_INVALID
+        return self._thread.alive() and self.facts.invalid_in_a_row < _MOST_INVALID
 
     def stop(self) -> None:
         """Ends the thread within a step, and waits for it."""
         self._stopping = True
         self._incoming.put(None)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _main(self, loaded: Callable[[BaseException | None], None]) -> None:
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
-        try:
-            model = self._load()
-        except Exception as error:  # noqa: BLE001 - not swallowed: start() raises it in the caller's task
-            loaded(error)
-            return
-        loaded(None)
-        with torch.inference_mode():
-            self._run(model)
+        self._thread.join()
 
     def _run(self, model: LoadedModel) -> None:
         limits = self._limits(model)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from workers.backends.base import BackendError
+from workers.backends.model_thread import hand_over
 from workers.backends.torch_local.cuts import Bar, Watch, has_answered
 from workers.backends.torch_local.memory import Prompt
 from workers.backends.torch_local.model import LoadedModel
@@ -41,9 +42,7 @@ class Order:
 
     def deliver(self, item: Sample | BackendError) -> None:
         """Hands a sample, or the reason why no further ones come, to the loop that waits for it (from any thread)."""
-        try:
-            self.loop.call_soon_threadsafe(self.inbox.put_nowait, item)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        if not hand_over(self.loop, self.inbox.put_nowait, item):
             self.cancelled = True
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from workers.backends.base import BackendError
+from workers.backends.model_thread import out_of_memory
 from workers.backends.torch_local.facts import EngineFacts
 from workers.backends.torch_local.memory import Shelves
 from workers.backends.torch_local.model import LoadedModel
@@ -245,8 +246,3 @@ class Scheduler:
         self._facts.waiting_samples = sum(len(work.waiting) for work in self._works)
         self._facts.cache_bytes = self._used()
         self._facts.reused_tokens = self._reader.reused_tokens
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """True for torch's out-of-memory errors; the CPU allocator's is a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

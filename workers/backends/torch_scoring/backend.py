@@ -47,19 +47,7 @@ class ScoringBackend:
 
     async def start(self) -> None:
         """Loads the model in the engine's thread; raises what loading raises (an OSError or a ValueError mostly)."""
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[BaseException | None] = loop.create_future()
-
-        def settle(error: BaseException | None) -> None:
-            if not outcome.done():
-                outcome.set_result(error)
-
-        def loaded(error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(settle, error)
-
-        self._engine.start(loaded)
-        if (error := await outcome) is not None:
-            raise error
+        await self._engine.start()
 
     async def sample(self, job: Job, indices: tuple[int, ...]) -> AsyncGenerator[Sample, None]:
         """Yields values as passes end; closing the iterator leaves the job out of every later pass."""

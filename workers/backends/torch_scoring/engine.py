@@ -8,13 +8,13 @@ import asyncio
 import logging
 import math
 import queue
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from workers.backends.base import BackendError
+from workers.backends.model_thread import ModelThread, hand_over, out_of_memory
 from workers.backends.torch_scoring.encoding import Encoded
 from workers.backends.torch_scoring.model import Scorer
 from workers.wire.messages import Failure, FailureKind, Job, Sample
@@ -34,9 +34,7 @@ class Order:
 
     def deliver(self, sample: Sample) -> None:
         """Hands a sample to the loop that waits for it (from any thread)."""
-        try:
-            self.loop.call_soon_threadsafe(self.inbox.put_nowait, sample)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        if not hand_over(self.loop, self.inbox.put_nowait, sample):
             self.cancelled = True
 
     def fail(self, index: int, failure: Failure) -> None:
@@ -57,18 +55,15 @@ class Engine:
     """Runs orders on a model. `batch_tokens`: most tokens of one pass, padding included; a longer text runs alone."""
 
     def __init__(self, load: Callable[[], Scorer], threads: int | None, batch_tokens: int) -> None:
-        self._load = load
-        self._threads = threads
         self._batch_tokens = batch_tokens
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._waiting: list[Row] = []
         self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._thread = ModelThread("torch-scoring", load, self._run, threads)
 
-    def start(self, loaded: Callable[[BaseException | None], None]) -> None:
-        """Starts the thread, which loads the model and then calls `loaded` with None or with what went wrong."""
-        self._thread = threading.Thread(target=self._main, args=(loaded,), name="torch-scoring", daemon=True)
-        self._thread.start()
+    async def start(self) -> None:
+        """Loads the model in the thread; raises what loading raises."""
+        await self._thread.start()
 
     def submit(self, order: Order) -> None:
         """Queues an order."""
@@ -76,29 +71,19 @@ class Engine:
 
     def alive(self) -> bool:
         """True while the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.alive()
 
     def stop(self) -> None:
         """Ends the thread after the pass it is at, and waits for it."""
         self._stopping = True
         self._orders.put(None)
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
 
-    def _main(self, loaded: Callable[[BaseException | None], None]) -> None:
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
-        try:
-            model = self._load()
-        except Exception as error:  # noqa: BLE001 - not swallowed: start() raises it in the caller's task
-            loaded(error)
-            return
-        loaded(None)
-        with torch.inference_mode():
-            while not self._stopping:
-                # In methods of their own: a variable here would hold on to the last texts while the thread waits.
-                self._take_in(model)
-                self._run_one(model)
+    def _run(self, model: Scorer) -> None:
+        while not self._stopping:
+            # In methods of their own: a variable here would hold on to the last texts while the thread waits.
+            self._take_in(model)
+            self._run_one(model)
 
     def _take_in(self, model: Scorer) -> None:
         """Adds what has arrived to what waits; waits itself where there is nothing to do."""
@@ -185,12 +170,7 @@ def _deliver(row: Row, values: list[float]) -> None:
 
 def _failure(error: Exception) -> Failure:
     """What a text that fails alone is told: the kind of error only, as its message may quote the text."""
-    if _out_of_memory(error):
+    if out_of_memory(error):
         detail = "one text alone does not fit the device's memory"
         return Failure(kind=FailureKind.OUT_OF_MEMORY, detail=detail)
     return Failure(kind=FailureKind.INTERNAL, detail=type(error).__name__)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """True for torch's out-of-memory errors; the CPU allocator's is a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
