@@ -3,6 +3,7 @@
 from service.answer_types.auto import Auto
 from service.answer_types.base import AnswerType
 from service.answer_types.choice import Choice
+from service.answer_types.date import Date
 from service.answer_types.mathematics import Math
 from service.answer_types.number import Number
 from service.answer_types.text import Text
@@ -13,6 +14,7 @@ ANSWER_TYPES: Registry[AnswerType] = Registry(
     (
         Auto,
         Choice,
+        Date,
         Math,
         Number,
         Text,
