@@ -4,6 +4,7 @@ from service.answer_types.auto import Auto
 from service.answer_types.base import AnswerType
 from service.answer_types.choice import Choice
 from service.answer_types.date import Date
+from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math
 from service.answer_types.number import Number
 from service.answer_types.text import Text
@@ -15,6 +16,7 @@ ANSWER_TYPES: Registry[AnswerType] = Registry(
         Auto,
         Choice,
         Date,
+        JsonValue,
         Math,
         Number,
         Text,
