@@ -4,6 +4,7 @@ from service.answer_types.auto import Auto
 from service.answer_types.base import AnswerType
 from service.answer_types.choice import Choice
 from service.answer_types.date import Date
+from service.answer_types.enumeration import List
 from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math
 from service.answer_types.number import Number
@@ -17,6 +18,7 @@ ANSWER_TYPES: Registry[AnswerType] = Registry(
         Choice,
         Date,
         JsonValue,
+        List,
         Math,
         Number,
         Text,
