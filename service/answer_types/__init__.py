@@ -9,6 +9,7 @@ from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math
 from service.answer_types.number import Number
 from service.answer_types.text import Text
+from service.answer_types.tool_call import ToolCall
 from service.registry import Registry
 
 ANSWER_TYPES: Registry[AnswerType] = Registry(
@@ -22,5 +23,6 @@ ANSWER_TYPES: Registry[AnswerType] = Registry(
         Math,
         Number,
         Text,
+        ToolCall,
     ),
 )

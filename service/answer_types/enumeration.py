@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from service.answer_types import reading
 from service.answer_types.base import Options
 from service.answer_types.fences import fenced
-from service.answer_types.jsontext import Json, canonical, numeral, read, values
+from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, numeral, read, values
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 
@@ -65,6 +65,8 @@ class List:
             if kept or items == []:
                 kept = kept or []
                 answer = canonical([item for _, item in kept])
+                if len(answer) > WINDOW_CHARS:
+                    return None
                 return Extraction(answer, spelling.strip()[:200], evidence, key=tuple(key for key, _ in kept))
         return None
 

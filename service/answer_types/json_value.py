@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 from service.answer_types import schema
 from service.answer_types.base import Options
 from service.answer_types.fences import fenced
-from service.answer_types.jsontext import Found, Json, canonical, read, values
+from service.answer_types.jsontext import WINDOW_CHARS, Found, Json, canonical, read, values
 from service.candidates import Extraction, Task
 
 _LANGUAGES = frozenset({"json", "json5", "jsonc", "jsonl"})
@@ -62,8 +62,9 @@ class JsonValue:
         given = self.options.json_schema
         checker = schema.Checker(given) if given is not None else None
         for evidence, found in _found(text):
-            if checker is None or checker.accepts(found.value):
-                return Extraction(canonical(found.value), found.spelling[:200], evidence, key=self._key(found.value))
+            answer = canonical(found.value)
+            if len(answer) <= WINDOW_CHARS and (checker is None or checker.accepts(found.value)):
+                return Extraction(answer, found.spelling[:200], evidence, key=self._key(found.value))
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:

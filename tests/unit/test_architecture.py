@@ -20,7 +20,18 @@ ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors"}
 NO_PLUGINS = {
     "aggregators": {"__init__", "base", "counting", "prompt"},
-    "answer_types": {"__init__", "base", "fences", "jsontext", "numerals", "options", "reading", "schema", "written"},
+    "answer_types": {
+        "__init__",
+        "base",
+        "fences",
+        "jsontext",
+        "numerals",
+        "options",
+        "reading",
+        "schema",
+        "syntax",
+        "written",
+    },
     "samplers": {"__init__", "base"},
     "stopping": {"__init__", "base"},
 }
