@@ -8,6 +8,7 @@ from service.answer_types.enumeration import List
 from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math
 from service.answer_types.number import Number
+from service.answer_types.source_code import Code
 from service.answer_types.text import Text
 from service.answer_types.tool_call import ToolCall
 from service.registry import Registry
@@ -17,6 +18,7 @@ ANSWER_TYPES: Registry[AnswerType] = Registry(
     (
         Auto,
         Choice,
+        Code,
         Date,
         JsonValue,
         List,

@@ -28,6 +28,7 @@ NO_PLUGINS = {
         "numerals",
         "options",
         "reading",
+        "renaming",
         "schema",
         "syntax",
         "written",
