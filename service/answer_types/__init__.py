@@ -2,6 +2,7 @@
 
 from service.answer_types.auto import Auto
 from service.answer_types.base import AnswerType
+from service.answer_types.boxes import Boxes
 from service.answer_types.choice import Choice
 from service.answer_types.date import Date
 from service.answer_types.enumeration import List
@@ -17,6 +18,7 @@ ANSWER_TYPES: Registry[AnswerType] = Registry(
     "answer_types",
     (
         Auto,
+        Boxes,
         Choice,
         Code,
         Date,

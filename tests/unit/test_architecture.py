@@ -28,6 +28,7 @@ NO_PLUGINS = {
         "numerals",
         "options",
         "reading",
+        "regions",
         "renaming",
         "schema",
         "syntax",
