@@ -8,6 +8,8 @@ import ast
 import re
 import warnings
 
+NO_FILE = "<sample>"
+"""What the parser takes for the name of the source's file: on a syntax error it looks there for the line, in vain."""
 MAX_CHARS = 10_000
 MAX_BRACKETS = 40
 MAX_CHAIN = 150
@@ -31,7 +33,7 @@ def parse(source: str) -> ast.Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a sample's invalid escapes are no business of this process's log
         try:
-            return ast.parse(source)
+            return ast.parse(source, NO_FILE)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
             return None
 
