@@ -97,8 +97,33 @@ FRAGMENTS = [
         "\u0130",
         "\ufdfa",
     ),
+    *("2024-03-05", "5 March 2024", "March ", "5th", "3/5/2024", "2024-02-30", "1999"),
+    *("- pears\n", "* ", "1. ", "; ", " and ", "[1, 2.0]", '["a"', '{"a": 1.0}', '"b": [', "null", "true", ": "),
+    *('{"name": "f", "arguments": ', "<tool_call>", "</tool_call>", "f(a=1)", "f(", "a=1"),
+    *("```python\n", "def f(a):\n    return a\n", "lambda a: a", "x = 1\n", "    ", "# c\n"),
+    *("[0, 0, 10, 10]", "(3, 4)", "<box>", "</box>", "<point>", "bbox_2d", "[1e999, 2]"),
 ]
-TEXTS = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(FRAGMENTS), max_size=16).map("".join))
+ANSWERS = [
+    *("5 March 2024", "The answer is March 5, 2024.", "05.03.2024"),
+    *("- b\n- a", "1. a\n2. B", "The answer is a, b and c.", '["A", "b", "a"]', "[1, 2.0, 1]"),
+    *('{"b": 1.0, "a": [1, 2]}', '```json\n{"a": [1, 2], "b": 1}\n```', '"\\ud800"', "[[]]", '{"a": {"b": 1e9}}'),
+    *('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>', "f(a=1)", 'f(a=1.0, b="x")', "f(1, [2])"),
+    '{"tool_calls": [{"function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]}',
+    *(
+        "```python\ndef f(a):\n    return a\n```",
+        "def f(b):\n  # same\n  return (b)",
+        "```\nx=1\n```",
+        "f = lambda v1: v0",
+    ),
+    'def f(x: int) -> int:\n    "Doc."\n    return [y for y in x if (z := y)]',
+    *("[0, 0, 10, 10]", "(5, 5)", '{"bbox_2d": [1, 1, 11, 10.5]}', "<box>(0,0),(9,9)</box>", "<point>4 4</point>"),
+]
+TEXTS = st.one_of(
+    st.text(max_size=200),
+    st.lists(st.sampled_from(FRAGMENTS), max_size=16).map("".join),
+    st.sampled_from(ANSWERS),
+    st.lists(st.sampled_from(ANSWERS + FRAGMENTS), min_size=2, max_size=4).map("".join),
+)
 TASKS = st.one_of(
     st.sampled_from(
         [

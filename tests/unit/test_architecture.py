@@ -20,7 +20,20 @@ ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors", "vllm"}
 NO_PLUGINS = {
     "aggregators": {"__init__", "base", "counting", "prompt"},
-    "answer_types": {"__init__", "base", "numerals", "options", "reading", "written"},
+    "answer_types": {
+        "__init__",
+        "base",
+        "fences",
+        "jsontext",
+        "numerals",
+        "options",
+        "reading",
+        "regions",
+        "renaming",
+        "schema",
+        "syntax",
+        "written",
+    },
     "samplers": {"__init__", "base"},
     "stopping": {"__init__", "base"},
 }

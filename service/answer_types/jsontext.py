@@ -1,0 +1,168 @@
+"""JSON values within text: found by matched brackets in linear time, read with limits, printed in one canonical way.
+
+Numbers stay decimal text (`Numeral`), so that no exponent costs more than its length. A value nested deeper than
+`MAX_DEPTH`, a number longer than `MAX_DIGITS` digits, NaN and Infinity are no JSON here.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+WINDOW_CHARS = 40_000
+MAX_DEPTH = 64
+MAX_DIGITS = 400
+MAX_EXPONENT = 9_999
+MAX_TRIES = 64
+_PLAIN_PLACES = 30
+
+# A quotation mark behind a backslash opens no string: so a string that never ends is looked for once a line.
+_STRING = r'(?<!\\)"(?:[^"\\\n]|\\.)*+"'
+_BRACKET = re.compile(rf"[{{}}\[\]]|{_STRING}")
+_TOKEN = re.compile(rf'\{{(?=\s{{0,80}}["}}])|\[(?=\s{{0,80}}["\[\]{{0-9tfn-])|[}}\]]|{_STRING}')
+_OPENER = {"}": "{", "]": "["}
+_OPENS_JSON = re.compile(r'\{\s{0,40}"|\[\s{0,40}[\[{"]')
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A JSON number by its value: equal values have equal `text`, which is JSON again."""
+
+    text: str
+
+    @property
+    def is_integer(self) -> bool:
+        """True if nothing stands after the decimal point, written out."""
+        return "e-" not in self.text if "e" in self.text else "." not in self.text
+
+
+Json = None | bool | str | Numeral | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value and how the text had it."""
+
+    value: Json
+    spelling: str
+
+
+def read(text: str) -> Found | None:
+    """The whole text as one JSON value; None if it is none or beyond the limits."""
+    text = text.strip()
+    if not text or len(text) > WINDOW_CHARS or _depth(text) > MAX_DEPTH:
+        return None
+    try:
+        value: Json = json.loads(text, parse_int=numeral, parse_float=numeral, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return Found(value, text)
+
+
+def values(text: str) -> Iterator[Found]:
+    """The objects and arrays in the text, last first, an outer one before those within it.
+
+    What stands within an object or array that never closes is no value: it is the beginning of one that was cut off.
+    Only the last `WINDOW_CHARS` characters are read; at most `MAX_TRIES` places and four times the text's length are
+    tried.
+    """
+    cut_before, text = len(text) > WINDOW_CHARS, text[-WINDOW_CHARS:]
+    budget, reached = 4 * len(text), len(text) + 1
+    for start, end in _pairs(text, cut_before)[:MAX_TRIES]:
+        budget -= end - start
+        if budget < 0:
+            return
+        if end <= reached and (found := read(text[start:end])) is not None:
+            reached = start
+            yield found
+
+
+def canonical(value: Json) -> str:
+    """The value as compact JSON: keys sorted, numbers by value (1.0 and 1e0 print as 1)."""
+    if isinstance(value, Numeral):
+        return value.text
+    if isinstance(value, list):
+        return f"[{','.join(canonical(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{canonical(key)}:{canonical(value[key])}' for key in sorted(value))}}}"
+    return _SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def numeral(text: str) -> Numeral:
+    """The number that a JSON literal spells; ValueError beyond the limits."""
+    parts = _NUMBER.fullmatch(text)
+    if parts is None:
+        raise ValueError("no number")
+    sign, whole, decimals, power = parts[1], parts[2], parts[3] or "", int(parts[4] or 0)
+    digits = (whole + decimals).lstrip("0")
+    stripped = digits.rstrip("0")
+    point = len(digits) - len(decimals) + power
+    if len(stripped) > MAX_DIGITS or abs(point) > MAX_EXPONENT:
+        raise ValueError("a number beyond the limits")
+    return Numeral(sign + _written(stripped, point) if stripped else "0")
+
+
+def _written(digits: str, point: int) -> str:
+    """The digits with the decimal point after so many of them, in plain or scientific notation."""
+    if len(digits) <= point <= len(digits) + _PLAIN_PLACES:
+        return digits.ljust(point, "0")
+    if 0 < point < len(digits):
+        return f"{digits[:point]}.{digits[point:]}"
+    if -_PLAIN_PLACES < point <= 0:
+        return f"0.{'0' * -point}{digits}"
+    mantissa = f"{digits[0]}.{digits[1:]}" if digits[1:] else digits
+    return f"{mantissa}e{point - 1}"
+
+
+def _pairs(text: str, cut_before: bool) -> list[tuple[int, int]]:
+    """Where brackets that could be JSON's open and close, last first; none behind an unclosed beginning of JSON.
+
+    Of a text whose beginning is missing, what an unmatched closing bracket follows is part of something larger.
+    """
+    pairs: list[tuple[int, int]] = []
+    opened: list[tuple[str, int]] = []
+    waiting = {"{": 0, "[": 0}
+    at = 0
+    while token := _TOKEN.search(text, at):
+        mark, at = token[0], token.end()
+        if mark in waiting:
+            opened.append((mark, token.start()))
+            waiting[mark] += 1
+        elif mark not in _OPENER:
+            at = at if opened else token.start() + 1  # a quotation mark in prose opens no string
+        else:
+            start = _close(_OPENER[mark], opened, waiting)
+            if start is not None:
+                pairs.append((start, at))
+            elif cut_before:
+                pairs.clear()
+    cut = next((start for _, start in opened if _OPENS_JSON.match(text, start)), len(text))
+    return [pair for pair in reversed(pairs) if pair[0] < cut]
+
+
+def _close(opener: str, opened: list[tuple[str, int]], waiting: dict[str, int]) -> int | None:
+    """Takes the last opener of the kind off the stack, with what stayed open after it."""
+    while waiting[opener]:
+        mark, start = opened.pop()
+        waiting[mark] -= 1
+        if mark == opener:
+            return start
+    return None
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets nest."""
+    depth = deepest = 0
+    for mark in _BRACKET.finditer(text):
+        if mark[0] in "{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark[0] in "}]":
+            depth -= 1
+    return deepest
+
+
+def _refuse(constant: str) -> Json:
+    raise ValueError(f"{constant} is no JSON")

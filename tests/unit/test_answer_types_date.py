@@ -1,0 +1,132 @@
+"""The answer type `date`."""
+
+import pytest
+
+from service.answer_types.date import Date, DateOptions
+from service.candidates import Task
+
+TASK = Task("When?")
+
+
+def answer(text: str, **options: bool) -> str | None:
+    """The date found in a text."""
+    found = Date(DateOptions(**options)).extract(text, TASK)
+    return found.answer if found else None
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2024-03-05", "2024-03-05"),
+        ("2024-3-5", "2024-03-05"),
+        ("2024/03/05", "2024-03-05"),
+        ("2024.03.05", "2024-03-05"),
+        ("5 March 2024", "2024-03-05"),
+        ("5 march 2024", "2024-03-05"),
+        ("5th March 2024", "2024-03-05"),
+        ("the 5th of March, 2024", "2024-03-05"),
+        ("the 5th day of March 2024", "2024-03-05"),
+        ("5 Mar 2024", "2024-03-05"),
+        ("5 Mar. 2024", "2024-03-05"),
+        ("5-Mar-2024", "2024-03-05"),
+        ("March 5, 2024", "2024-03-05"),
+        ("March 5th, 2024", "2024-03-05"),
+        ("March 5 2024", "2024-03-05"),
+        ("MARCH 5, 2024", "2024-03-05"),
+        ("Mar. 5, 2024", "2024-03-05"),
+        ("Sept 1, 2020", "2020-09-01"),
+        ("September 1st, 2020", "2020-09-01"),
+        ("05.03.2024", "2024-03-05"),
+        ("5.3.2024", "2024-03-05"),
+        ("3/5/2024", "2024-03-05"),
+        ("03/05/2024", "2024-03-05"),
+        ("03-05-2024", "2024-03-05"),
+        ("13/5/2024", "2024-05-13"),
+        ("29 February 2024", "2024-02-29"),
+        ("March 2024", "2024-03"),
+        ("March, 2024", "2024-03"),
+        ("March of 2024", "2024-03"),
+        ("2024-03", "2024-03"),
+        ("2024", "2024"),
+        ("in 1999", "1999"),
+        ("the year 1066", "1066"),
+        ("0988", "0988"),
+        (r"\text{March 5, 2024}", "2024-03-05"),
+        ("**5 March 2024**", "2024-03-05"),
+    ],
+)
+def test_every_spelling_has_one_iso_form(text: str, iso: str) -> None:
+    """Alone, in a box, after a cue and after ####."""
+    for spelled in (text, rf"So it is \boxed{{{text}}}.", f"I think.\nThe answer is {text}.", f"#### {text}"):
+        assert answer(spelled) == iso, spelled
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2023-02-29",
+        "30 February 2024",
+        "2024-13-01",
+        "2024-00-10",
+        "32/1/2024",
+        "0/0/2024",
+        "31.4.2024",
+        "31 April 2024",
+        "2024-00",
+        "0000",
+        "5/3/24",
+        "20240305",
+        "1/2",
+        "5 March",
+        "tomorrow",
+        "",
+        "42",
+        "192.168.1.2024",
+        "Maybe 2024 or so",
+    ],
+)
+def test_impossible_and_unfinished_dates_are_none(text: str) -> None:
+    """No calendar has them, or the century or the year is missing."""
+    assert answer(text) is None
+    assert answer(rf"so \boxed{{{text}}}") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [("3/5/2024", "2024-05-03"), ("5/13/2024", "2024-05-13"), ("03-05-2024", "2024-05-03"), ("3.5.2024", "2024-05-03")],
+)
+def test_day_first_turns_the_order_of_figures(text: str, iso: str) -> None:
+    """Only where both orders are possible."""
+    assert answer(text, day_first=True) == iso
+
+
+@pytest.mark.parametrize(
+    ("text", "iso", "evidence"),
+    [
+        (r"The answer is 1 May 2020. \boxed{2 May 2020} #### 3 May 2020", "2020-05-02", "boxed"),
+        ('#### 3 May 2020\n{"answer": "4 May 2020"}', "2020-05-03", "hashes"),
+        ('The answer is 1 May 2020. {"answer": "2020-05-04"}', "2020-05-04", "json"),
+        ("The answer is 1 May 2020. It was not 2 May 2020.", "2020-05-01", "phrase"),
+        ("The answer is 1998.", "1998", "phrase"),
+        ("Born on 3 June 1950, she died on July 4, 1999 in Rome.", "1999-07-04", "last_date"),
+        ("It was Friday, March 5, 2024, at noon", "2024-03-05", "last_date"),
+        ("2024-03-05T10:00:00Z", "2024-03-05", "last_date"),
+    ],
+)
+def test_evidence_has_an_order(text: str, iso: str, evidence: str) -> None:
+    """A mark beats a cue, and a cue beats what merely comes last."""
+    found = Date().extract(text, TASK)
+    assert found is not None
+    assert (found.answer, found.evidence) == (iso, evidence)
+
+
+@pytest.mark.parametrize("text", [r"\boxed{1 May 2020 to 3 May 2020}. 5 May 2020", "#### soon\n1 May 2020"])
+def test_a_mark_without_a_single_date_settles_that_there_is_none(text: str) -> None:
+    """What was marked as the answer is not replaced by a date from the reasoning."""
+    assert answer(text) is None
+
+
+def test_a_month_is_another_answer_than_a_day_in_it() -> None:
+    """Partial dates equal only themselves."""
+    keys = {answer(text) for text in ("2024", "March 2024", "5 March 2024")}
+    assert len(keys) == 3
