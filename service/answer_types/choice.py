@@ -15,10 +15,15 @@ from service.candidates import Extraction, Task
 
 _LEAD = re.compile(r"(?:the\s)?(?:correct\s)?(?:option|choice|answer|letter)\b(?:\sis)?[\s:*]{0,4}", re.IGNORECASE)
 _LETTER = re.compile(
-    r"[\s*_\"'`$\\]{0,6}(?:\\?[(\[{][*_ ]{0,3}(?P<held>[A-Za-z])[*_ ]{0,3}\\?[)\]}]|(?P<bare>[A-Za-z]))"
+    r"[\s*_\"'`$\\]{0,6}"
+    r"(?:\\?[(\[{][*_ ]{0,3}(?:(?P<held>[A-Za-z])[*_ ]{0,3}\\?[)\]}]|(?P<first>[A-Z])(?=,[ ]?[A-Z]\b))"
+    r"|(?P<bare>[A-Za-z]))"
     r"(?P<after>[*_]{0,3}[).:,;]|[*_]{1,3}|\s|$|(?=[\"'`$\\]))"
 )
-_INSIDE = re.compile(r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*")
+_INSIDE = re.compile(
+    r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*"
+    r"|\bis[ ]([A-Z])\.?\s{0,9}\Z"
+)
 _DEFAULT_LETTERS = tuple(LETTERS[:10])
 _DEFAULT_LABELS = ("Yes", "No", "True", "False", "Uncertain", "Unknown")
 _FREE = Offered(
@@ -103,7 +108,7 @@ class Choosing:
         line = reading.last_line(text)
         yield "last_line", self.opening(line), line
         for found in reversed(list(_INSIDE.finditer(text[-reading.TAIL_CHARS :]))[-reading.MAX_CUES :]):
-            yield "last_letter", self._letters.get(found[1] or found[2] or found[3]), found[0]
+            yield "last_letter", self._letters.get(_letter(found)), found[0]
         yield "last_mention", self.only_mention(line), line
 
     def whole(self, text: str) -> int | None:
@@ -135,7 +140,7 @@ class Choosing:
         """The option that follows a phrase such as "the answer is"; of "not A but B" it is B."""
         if (place := self.whole(line)) is not None:
             return place
-        line = reading.without_adverb(reading.first_sentence(line))
+        line = reading.without_adverb(reading.first_sentence(line)).removeprefix("}")
         if line.lower().startswith("not "):
             line = line.partition(" but ")[2] or line.partition(" rather ")[2]
         return self.segment(line)
@@ -145,9 +150,10 @@ class Choosing:
         found = _LETTER.match(line)
         if found is None:
             return self._texts.get(normal_form(line))
-        letter = found["held"] or found["bare"]
-        spaced = not found["held"] and found["after"].isspace()
-        if letter.islower() and (spaced or not (found["held"] or line[found.end() :].strip())):
+        held = found["held"] or found["first"]
+        letter = held or found["bare"]
+        spaced = not held and found["after"].isspace()
+        if letter.islower() and (spaced or not (held or line[found.end() :].strip())):
             return None
         if spaced and letter in "AI" and line[found.end() : found.end() + 1].islower():
             return None
@@ -160,7 +166,7 @@ class Choosing:
 
     def _inside(self, segment: str) -> int | None:
         found = _INSIDE.search(segment)
-        return self._letters.get(found[1] or found[2] or found[3]) if found else None
+        return self._letters.get(_letter(found)) if found else None
 
     def _first_mention(self, segment: str) -> int | None:
         mentions = self._mentions(segment)
@@ -168,3 +174,7 @@ class Choosing:
 
     def _mentions(self, segment: str) -> list[str]:
         return self._mention.findall(normal_form(segment)) if self._mention else []
+
+
+def _letter(found: re.Match[str]) -> str:
+    return next(letter for letter in found.groups() if letter)

@@ -34,6 +34,11 @@ CITIES = Task("Which?", ("Lyon", "Paris", "Saint-Denis"))
         "(A) is wrong and so is (C).\nB. as shown",
         "Weighing all this, (B) is right",
         "I am torn, but **B** it is",
+        "So the correct statement is B.",
+        r"\[ \text{The answer is } B \]",
+        "The answer is (B, C).",
+        "The answer is (B) and (C).",
+        "The answer is (B).\n\nNow, let's summarize all the answers:\nThe answer is (A).",
         "<b>\n#### B",
     ],
 )
@@ -95,3 +100,11 @@ def test_choices_that_are_numbers_compare_by_value() -> None:
     found = Choice().extract("The answer is 21.0", Task("?", ("20", "21")))
     assert found is not None
     assert found.answer == "21"
+
+
+def test_lists_that_begin_lines_are_the_options() -> None:
+    """Letters within a question's formulas do not break its list."""
+    task = Task("Which is P(A, B)?\n(A) P(A) * P(B | C)\n(B) P(A | B) * P(B)\n(C) P(C | A)\n(D) none")
+    found = Choice().extract("The answer is (D).", task)
+    assert found is not None
+    assert found.answer == "D"
