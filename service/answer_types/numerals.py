@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from service.answer_types.units import unit_after, unit_before
+
 MAX_DIGITS = 400
 _MAX_PART = 10**MAX_DIGITS
 _MAX_PLACES = 40
 
 _GROUP = r"(?:,\\!|,|\{,\}|\\,|\\!,|[\u00a0\u2009\u202f'\u2019])"
 _SPACED = r"(?:,\\!|,|\{,\}|\\,|\\!,|[ \u00a0\u2009\u202f'\u2019])"
+_LAKHS = r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])"
 _SUPERSCRIPTS = str.maketrans(
     "\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-+0123456789"
 )
@@ -34,7 +37,7 @@ _PERCENT = r"(?:[ ]?\\?%|[ ]per[ ]?cent\b)"
 
 
 def _pattern(group: str) -> str:
-    plain = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
+    plain = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])|{_LAKHS}|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
     times_ten = r"[ ]?(?:\\times|\\cdot|[\u00d7*x\u00b7])[ ]?10"
     power = (
         rf"[eE][-+\u2212]?[0-9]+|{times_ten}(?:(?:\^|\*\*)(?:\{{[ ]?[-+\u2212]?[0-9]+[ ]?\}}|[-+\u2212]?[0-9]+)"
@@ -44,7 +47,7 @@ def _pattern(group: str) -> str:
     part = rf"\{{[ ]?([-\u2212]?{number})[ ]?\}}"
     latex = rf"\\[dtc]?frac[ ]?(?:{part}[ ]?{part}|([0-9])[ ]?([0-9])|([0-9])[ ]?\{{([0-9]+)\}})"
     return (
-        rf"(?:{_CURRENCY}[ ]?)?(?P<inner>[-\u2212])?"
+        rf"(?P<currency>{_CURRENCY}[ ]?)?(?P<inner>[-\u2212])?"
         rf"(?:(?P<whole>[0-9]+)?[ ]?(?:\\ )?(?P<latex>{latex})"
         r"|(?P<mixed>[0-9]+)[ ](?:and[ ])?(?P<up>[0-9]+)[/\u2044](?P<down>[0-9]+)(?![0-9]|[ ]?/)"
         rf"|(?P<over>{number})[ ]?[/\u2044][ ]?(?P<under>{number})(?![0-9]|[ ]?/)"
@@ -82,13 +85,17 @@ _WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number found in a text: its exact value, whether a percent sign follows, and how it was spelled."""
+    """A number found in a text: its exact value, whether a percent sign follows, and how it was spelled.
+
+    `unit` is the known unit of measurement or money that stands with it.
+    """
 
     value: Fraction
     percent: bool
     spelling: str
     start: int = 0
     end: int = 0
+    unit: str | None = None
 
 
 def read_quantity(text: str) -> Quantity | None:
@@ -109,7 +116,7 @@ def read_quantity(text: str) -> Quantity | None:
 def find_quantities(text: str) -> Iterator[Quantity]:
     """The numbers written in figures in `text`, in order; a minus after a number is an operator."""
     for found in _FIND.finditer(text):
-        if quantity := _quantity(found, found[0]):
+        if quantity := _quantity(found):
             yield quantity
 
 
@@ -152,16 +159,19 @@ def _read_words(text: str) -> Quantity | None:
 
 
 def _word_quantity(words: re.Match[str]) -> Quantity:
+    unit, end = unit_after(words.string, words.end()) or (None, words.end())
     if words["hundred"]:
         value = 100
     elif words["tens"]:
         value = _WORD_VALUES[words["tens"].lower()] + _WORD_VALUES.get((words["ones"] or "").lower(), 0)
     else:
         value = _WORD_VALUES[words["small"].lower()]
-    return Quantity(Fraction(-value if words["sign"] else value), False, words[0], words.start(), words.end())
+    value = -value if words["sign"] else value
+    spelling = words.string[words.start() : end]
+    return Quantity(Fraction(value), unit == "%", spelling, words.start(), words.end(), None if unit == "%" else unit)
 
 
-def _quantity(found: re.Match[str], spelling: str) -> Quantity | None:
+def _quantity(found: re.Match[str], spelling: str = "") -> Quantity | None:
     value = _magnitude(found)
     if value is None:
         return None
@@ -172,7 +182,11 @@ def _quantity(found: re.Match[str], spelling: str) -> Quantity | None:
         value = -value
     if abs(value.numerator) >= _MAX_PART or value.denominator >= _MAX_PART:
         return None
-    return Quantity(value, bool(found["percent"]), spelling.strip(), found.start(), found.end())
+    text, percent = found.string, bool(found["percent"])
+    unit, end = unit_after(text, found.end()) or (None, found.end())
+    unit = unit or (unit_before(found["currency"], text, end) if found["currency"] else None)
+    spelling = spelling or text[found.start() : end]
+    return Quantity(value, percent, spelling.strip(), found.start(), found.end(), None if percent else unit)
 
 
 def _magnitude(found: re.Match[str]) -> Fraction | None:

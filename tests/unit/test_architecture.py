@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors"}
 NO_PLUGINS = {
     "aggregators": {"__init__", "base", "counting", "prompt"},
-    "answer_types": {"__init__", "base", "numerals", "options", "reading", "written"},
+    "answer_types": {"__init__", "base", "named", "number_words", "numerals", "options", "reading", "units", "written"},
     "samplers": {"__init__", "base"},
     "stopping": {"__init__", "base"},
 }

@@ -97,3 +97,22 @@ def test_the_classifier_finds_the_class_of_a_new_text() -> None:
     assert classifier.find(half) == classifier.classes[0]
     assert classifier.find(other) is None
     assert classifier.extract("<think>3") is None
+
+
+def test_different_units_make_different_classes_and_a_bare_number_goes_with_the_more_frequent_one() -> None:
+    """In whatever order they come; a later answer is found in the class of its unit."""
+    made = candidates(["5", "5 m", "5 cm", "5 cm", "5", "6"])
+    expected = [("5", (0, 2, 3, 4)), ("5", (1,)), ("6", (5,))]
+    for seed in range(5):
+        random.Random(seed).shuffle(made)
+        assert [(c.answer, c.members) for c in make_classes(made, Number())] == expected
+    classifier = Classifier(made, Number(), TASK)
+    found = {text: classifier.extract(text) for text in ("5", "5 m", "5 km", "5 centimetres", "6 kg")}
+    places = {text: classifier.find(one) for text, one in found.items() if one is not None}
+    assert {text: place.members if place else None for text, place in places.items()} == {
+        "5": (0, 2, 3, 4),
+        "5 m": (1,),
+        "5 km": None,
+        "5 centimetres": (0, 2, 3, 4),
+        "6 kg": (5,),
+    }
