@@ -22,10 +22,15 @@ class Exclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the caller wants answered, as far as finding answers depends on it."""
+    """What the caller wants answered, as far as finding answers depends on it.
+
+    `shown` is how one sample's prompt ordered the options, where it did so on its own: its k-th option, lettered k, was
+    the caller's option `shown[k]`. Letters are then read so, and the answer is the caller's: the shuffling is undone.
+    """
 
     question: str
     choices: tuple[str, ...] | None = None
+    shown: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

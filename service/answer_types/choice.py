@@ -56,13 +56,13 @@ class Choice:
 
     def __init__(self, options: ChoiceOptions | None = None) -> None:
         self.options = options or ChoiceOptions()
-        self._made: tuple[Task, Choosing] | None = None
+        self._made: dict[Task, Choosing] = {}
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The option that the completion chooses, or None."""
-        if self._made is None or self._made[0] != task:
-            self._made = (task, Choosing(offered(task) or _FREE))
-        choosing = self._made[1]
+        choosing = self._made.get(task)
+        if choosing is None:
+            choosing = self._made[task] = Choosing(offered(task) or _FREE, task.shown)
         text = reading.window(text)
         for evidence, place, spelling in choosing.places(text):
             if place is not None:
@@ -75,16 +75,18 @@ class Choice:
 
 
 class Choosing:
-    """Recognises the options of one task."""
+    """Recognises the options of one task; `shown` is the order in which a prompt lettered them, if it is another."""
 
-    def __init__(self, of: Offered) -> None:
+    def __init__(self, of: Offered, shown: tuple[int, ...] | None = None) -> None:
         self.of = of
-        self._letters = {letter: place for place, letter in enumerate(of.letters) if letter}
+        order = shown if shown and sorted(shown) == list(range(len(of.answers))) else range(len(of.answers))
+        self._letters = {letter: order[place] for place, letter in enumerate(of.letters) if letter}
         self._texts: dict[str, int] = {}
         for place, option in enumerate(of.texts):
             if form := normal_form(option):
                 self._texts.setdefault(form, place)
-        self._exact = {answer: place for place, answer in reversed(list(enumerate(of.answers)))}
+        exact = {answer: place for place, answer in reversed(list(enumerate(of.answers)))}
+        self._exact = {answer: self._letters.get(answer, place) for answer, place in exact.items()}
         self._values: dict[tuple[Fraction, bool], int] = {}
         for place, option in enumerate(of.texts):
             if quantity := read_quantity(reading.unwrap(option)):
