@@ -66,20 +66,18 @@ def strip_thinking(text: str) -> tuple[str, bool]:
     Blocks may nest. A closing tag without an opening one ends a block that the prompt opened: all before it
     is thinking. After an unclosed tag nothing is kept.
     """
-    kept: list[str] = []
-    depth, at = 0, 0
-    for tag in _THINK.finditer(text):
-        if not tag[1]:
-            if depth == 0:
-                kept.append(text[at : tag.start()])
+    parts = _THINK.split(text)
+    kept, depth = parts[:1], 0
+    for closing, following in zip(parts[1::2], parts[2::2], strict=True):
+        if not closing:
             depth += 1
             continue
-        if depth == 0:
+        if depth:
+            depth -= 1
+        else:
             kept.clear()
-        depth = max(0, depth - 1)
-        at = tag.end()
-    if depth == 0:
-        kept.append(text[at:])
+        if not depth:
+            kept.append(following)
     return "".join(kept), depth > 0
 
 
