@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from service.answer_types.number_words import Worded, find_words
 from service.answer_types.units import unit_after, unit_before
 
 MAX_DIGITS = 400
@@ -22,14 +23,13 @@ _SUPERSCRIPTS = str.maketrans(
     "\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-+0123456789"
 )
 _VULGAR = {
-    "\u00bd": "1/2",
-    "\u00bc": "1/4",
-    "\u00be": "3/4",
-    "\u2153": "1/3",
-    "\u2154": "2/3",
-    "\u215b": "1/8",
-    "\u2155": "1/5",
-    "\u2159": "1/6",
+    sign: f"{up}/{down}"
+    for sign, up, down in zip(
+        "\u00bd\u00bc\u00be\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e",
+        "113121234151357",
+        "244335555668888",
+        strict=True,
+    )
 }
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _CURRENCY = r"(?:US\\?\$|USD[ ]?|EUR[ ]?|\\?\$|\\pounds[ ]?|[\u20ac\u00a3\u00a5\u20b9])"
@@ -71,16 +71,6 @@ _UNIT = re.compile(
     r"(?:\\(?:text|mathrm|mbox|textrm)\{[^{}0-9]{0,60}\}(?:\^\{?[23]\}?)?|(?P<words>[^\W\d_][^\d=+*<>\\()\[\]{}|;:$]{0,60}[\u00b2\u00b3]?))?"
     r"[$.]{0,2}"
 )
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_ONES += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_WORD_VALUES = {word: value for value, word in enumerate(_ONES)}
-_WORD_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
-_WORDS = re.compile(
-    r"\b(?:(?P<sign>minus|negative)[ ])?(?:(?P<hundred>(?:an?|one)[ ]hundred)"
-    rf"|(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[1:10])}))?|(?P<small>{'|'.join(_ONES)}))\b(?![-/])",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +111,9 @@ def find_quantities(text: str) -> Iterator[Quantity]:
 
 
 def find_word_number(text: str) -> Quantity | None:
-    """The first number written as a word (up to a hundred) in `text`."""
-    words = _WORDS.search(text)
-    return _word_quantity(words) if words else None
+    """The first number written in words in `text`."""
+    words = next(find_words(text), None)
+    return _word_quantity(words, text) if words else None
 
 
 def print_number(value: Fraction) -> str:
@@ -146,29 +136,22 @@ def plain_fractions(text: str) -> str:
     """The text with "½" and its like written as 1/2."""
     for sign, spelled in _VULGAR.items():
         if sign in text:
-            text = text.replace(sign, f" {spelled}")
+            text = text.replace(f" {sign}", f" {spelled}").replace(sign, f" {spelled}")
     return text
 
 
 def _read_words(text: str) -> Quantity | None:
-    words = _WORDS.match(text)
-    if words is None:
+    words = next(find_words(text), None)
+    if words is None or words.start > 0:
         return None
-    unit = text[words.end() :]
-    return _word_quantity(words) if not unit or (_UNIT.fullmatch(unit) and " of " not in unit) else None
+    unit = text[words.end :]
+    return _word_quantity(words, text) if not unit or (_UNIT.fullmatch(unit) and " of " not in unit) else None
 
 
-def _word_quantity(words: re.Match[str]) -> Quantity:
-    unit, end = unit_after(words.string, words.end()) or (None, words.end())
-    if words["hundred"]:
-        value = 100
-    elif words["tens"]:
-        value = _WORD_VALUES[words["tens"].lower()] + _WORD_VALUES.get((words["ones"] or "").lower(), 0)
-    else:
-        value = _WORD_VALUES[words["small"].lower()]
-    value = -value if words["sign"] else value
-    spelling = words.string[words.start() : end]
-    return Quantity(Fraction(value), unit == "%", spelling, words.start(), words.end(), None if unit == "%" else unit)
+def _word_quantity(words: Worded, text: str) -> Quantity:
+    unit, end = unit_after(text, words.end) or (None, words.end)
+    percent = unit == "%"
+    return Quantity(words.value, percent, text[words.start : end], words.start, words.end, None if percent else unit)
 
 
 def _quantity(found: re.Match[str], spelling: str = "") -> Quantity | None:

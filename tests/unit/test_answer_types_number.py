@@ -60,6 +60,16 @@ TASK = Task("How many?")
         ("zero", "0"),
         ("seventeen dollars", "17"),
         ("minus twelve", "-12"),
+        ("two hundred", "200"),
+        ("one hundred and five", "105"),
+        ("nineteen hundred", "1900"),
+        ("twelve thousand three hundred forty-five", "12345"),
+        ("a million", "1000000"),
+        ("one half", "0.5"),
+        ("minus three quarters", "-0.75"),
+        ("two and a half hours", "2.5"),
+        ("3 \u00be", "3.75"),
+        ("\u215e", "0.875"),
         ("12 apples", "12"),
         ("5\u00a0km", "5"),
         ("18 dollars per day", "18"),
@@ -125,7 +135,23 @@ def test_what_is_no_number_gives_none(text: str) -> None:
     assert Number().extract(text, TASK) is None
 
 
-@pytest.mark.parametrize("text", ["5x", "05/01/2021", "May 1", "x", "1, 2", "2^10", "(1,2)", "", "one of them"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5x",
+        "05/01/2021",
+        "May 1",
+        "x",
+        "1, 2",
+        "2^10",
+        "(1,2)",
+        "",
+        "one of them",
+        "two three",
+        "ten five",
+        "twenty third",
+    ],
+)
 def test_a_text_that_only_holds_a_number_is_not_read_as_one(text: str) -> None:
     """Dates, lists and expressions are not whole numbers."""
     assert read_quantity(text) is None
