@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test replay lint format openapi bench faults clean card bench-engine soak-engine
+.PHONY: help install demo serve test replay extraction lint format openapi fuzz bench faults clean card bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the 
 	$(BIN)/conclave eval $(addprefix $(CONCLAVE_DATA)/,cotuq_llama8b_svamp.jsonl.gz gpt35_date_t08.jsonl.gz \
 		linc_folio_gpt4.jsonl.gz) --serve --compare --n 40 --answer-type auto,as-recorded
 
+extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside what their sources recorded
+	$(BIN)/conclave eval --extraction-report
+
 faults: $(STAMP) ## the fault tests alone: real kills of real processes
 	$(BIN)/python -m pytest tests/faults -m "not gpu"
 
@@ -46,6 +49,9 @@ format: $(STAMP) ## format and mend what can be mended
 
 openapi: $(STAMP) ## write openapi/ anew from the code
 	$(BIN)/python -m openapi.generate
+
+fuzz: $(STAMP) ## 100,000 random texts through every answer type
+	$(BIN)/python -m tests.load.fuzz_answer_types
 
 bench: $(STAMP) ## what the gateway costs: questions/s as a share of the upstream's own
 	$(BIN)/python -m tests.load.bench_overhead

@@ -22,10 +22,15 @@ class Exclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the caller wants answered, as far as finding answers depends on it."""
+    """What the caller wants answered, as far as finding answers depends on it.
+
+    `shown` is how one sample's prompt ordered the options, where it did so on its own: its k-th option, lettered k, was
+    the caller's option `shown[k]`. Letters are then read so, and the answer is the caller's: the shuffling is undone.
+    """
 
     question: str
     choices: tuple[str, ...] | None = None
+    shown: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +38,24 @@ class Extraction:
     """An answer found in one completion.
 
     `answer` is the canonical form that the reply prints; `key` decides equality (defaults to `answer`); `spelling` is
-    how the completion had it; `evidence` names the rule that found it (a closed set per answer type).
+    how the completion had it; `evidence` names the rule that found it (a closed set per answer type). `apart`, such as
+    a unit, sets it apart from answers of the same identity that have another one; None agrees with all.
     """
 
     answer: str
     spelling: str
     evidence: str
     key: Hashable = None
+    apart: Hashable = None
 
     @property
     def identity(self) -> Hashable:
         """What two extractions must share to be the same answer."""
         return self.answer if self.key is None else self.key
+
+    def clashes(self, other: "Extraction") -> bool:
+        """True if both are set apart, and not by the same."""
+        return self.apart is not None and other.apart is not None and self.apart != other.apart
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Candidates from samples, and classes of equal answers from candidates."""
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from service.answer_types.base import AnswerType
 from service.answer_types.reading import CUED, SELF_CLOSING, closed_part, strip_thinking
@@ -66,11 +66,13 @@ class Classifier:
         self._task = task
         self._groups = _grouped(candidates, answer_type)
         self.classes = tuple(_published(group) for group in self._groups)
-        self._by_identity: dict[Hashable, AnswerClass] = {}
+        self._known: dict[Hashable, list[tuple[Extraction, AnswerClass]]] = {}
         for group, published in zip(self._groups, self.classes, strict=True):
-            for member in group.members:
-                if member.extraction is not None:
-                    self._by_identity[member.extraction.identity] = published
+            members = (member.extraction for member in group.members if member.extraction is not None)
+            for one in {(member.identity, member.apart): member for member in members}.values():
+                if one.apart is None and group.speaker.apart is not None:
+                    one = replace(one, apart=group.speaker.apart)
+                self._known.setdefault(one.identity, []).append((one, published))
 
     def extract(self, text: str) -> Extraction | None:
         """The answer in a text, thinking stripped; None if there is none."""
@@ -79,9 +81,10 @@ class Classifier:
 
     def find(self, extraction: Extraction) -> AnswerClass | None:
         """The class among the candidates' to which the answer belongs; None if it is new."""
-        known = self._by_identity.get(extraction.identity)
-        if known is not None or self._type.exact:
-            return known
+        alike = [one for one in self._known.get(extraction.identity, ()) if not one[0].clashes(extraction)]
+        alike.sort(key=lambda one: one[0].apart != extraction.apart)
+        if alike or self._type.exact:
+            return alike[0][1] if alike else None
         pairs = zip(self._groups[:MAX_COMPARED], self.classes, strict=False)
         return next((published for group, published in pairs if self._type.same(group.speaker, extraction)), None)
 
@@ -99,9 +102,24 @@ def _grouped(candidates: Iterable[Candidate], answer_type: AnswerType) -> list[_
     for candidate in sorted(candidates, key=lambda c: c.sample.index):
         if candidate.excluded is None and candidate.extraction is not None:
             equal.setdefault(candidate.extraction.identity, []).append(candidate)
-    groups = [_Group(e, tuple(members)) for members in equal.values() if (e := members[0].extraction) is not None]
+    groups = [group for members in equal.values() for group in _apart(members)]
     groups.sort(key=lambda group: group.rank)
     return groups if answer_type.exact else _merged(groups, answer_type)
+
+
+def _apart(members: list[Candidate]) -> Iterator[_Group]:
+    """One group for each thing that sets answers of one identity apart; those without go with the most frequent one."""
+    parts: dict[Hashable, list[Candidate]] = {}
+    for member in members:
+        if member.extraction is not None:
+            parts.setdefault(member.extraction.apart, []).append(member)
+    speakers = {apart: part[0].extraction for apart, part in parts.items()}
+    bare = parts.pop(None, [])
+    first = max(parts, key=lambda apart: (len(parts[apart]), -parts[apart][0].sample.index), default=None)
+    parts[first] = parts.get(first, []) + bare
+    for apart, part in parts.items():
+        if speaker := speakers[apart]:
+            yield _Group(speaker, tuple(part))
 
 
 def _merged(groups: list[_Group], answer_type: AnswerType) -> list[_Group]:

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="interface of the gateway")
     port: int = Field(default=8000, ge=0, le=65535, description="port of the gateway")
     state_dir: Path = Field(default=Path(".conclave"), description="where the embedded Redis keeps its data")
+    data: Path = Field(default=Path("../shared/data"), description="folder of recorded samples of real models")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     prompts_dir: Path | None = Field(default=None, description="folder whose *.txt replace the aggregators' prompts")
     retention_s: int = Field(default=3600, ge=10, description="how long answers and samples are kept")

@@ -18,7 +18,7 @@ class AnswerType(Protocol):
     name: str
     Options: type[BaseModel]
     exact: bool
-    """True if equal `Extraction.identity` is the whole of equality, so that `same` is never asked."""
+    """True if equal `Extraction.identity` without a clash is the whole of equality, so that `same` is never asked."""
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The answer in `text` (thinking already stripped), or None."""

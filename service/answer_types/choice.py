@@ -15,10 +15,15 @@ from service.candidates import Extraction, Task
 
 _LEAD = re.compile(r"(?:the\s)?(?:correct\s)?(?:option|choice|answer|letter)\b(?:\sis)?[\s:*]{0,4}", re.IGNORECASE)
 _LETTER = re.compile(
-    r"[\s*_\"'`$\\]{0,6}(?:\\?[(\[{][*_ ]{0,3}(?P<held>[A-Za-z])[*_ ]{0,3}\\?[)\]}]|(?P<bare>[A-Za-z]))"
+    r"[\s*_\"'`$\\]{0,6}"
+    r"(?:\\?[(\[{][*_ ]{0,3}(?:(?P<held>[A-Za-z])[*_ ]{0,3}\\?[)\]}]|(?P<first>[A-Z])(?=,[ ]?[A-Z]\b))"
+    r"|(?P<bare>[A-Za-z]))"
     r"(?P<after>[*_]{0,3}[).:,;]|[*_]{1,3}|\s|$|(?=[\"'`$\\]))"
 )
-_INSIDE = re.compile(r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*")
+_INSIDE = re.compile(
+    r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*"
+    r"|\bis[ ]([A-Z])\.?\s{0,9}\Z"
+)
 _DEFAULT_LETTERS = tuple(LETTERS[:10])
 _DEFAULT_LABELS = ("Yes", "No", "True", "False", "Uncertain", "Unknown")
 _FREE = Offered(
@@ -51,13 +56,13 @@ class Choice:
 
     def __init__(self, options: ChoiceOptions | None = None) -> None:
         self.options = options or ChoiceOptions()
-        self._made: tuple[Task, Choosing] | None = None
+        self._made: dict[Task, Choosing] = {}
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The option that the completion chooses, or None."""
-        if self._made is None or self._made[0] != task:
-            self._made = (task, Choosing(offered(task) or _FREE))
-        choosing = self._made[1]
+        choosing = self._made.get(task)
+        if choosing is None:
+            choosing = self._made[task] = Choosing(offered(task) or _FREE, task.shown)
         text = reading.window(text)
         for evidence, place, spelling in choosing.places(text):
             if place is not None:
@@ -70,16 +75,18 @@ class Choice:
 
 
 class Choosing:
-    """Recognises the options of one task."""
+    """Recognises the options of one task; `shown` is the order in which a prompt lettered them, if it is another."""
 
-    def __init__(self, of: Offered) -> None:
+    def __init__(self, of: Offered, shown: tuple[int, ...] | None = None) -> None:
         self.of = of
-        self._letters = {letter: place for place, letter in enumerate(of.letters) if letter}
+        order = shown if shown and sorted(shown) == list(range(len(of.answers))) else range(len(of.answers))
+        self._letters = {letter: order[place] for place, letter in enumerate(of.letters) if letter}
         self._texts: dict[str, int] = {}
         for place, option in enumerate(of.texts):
             if form := normal_form(option):
                 self._texts.setdefault(form, place)
-        self._exact = {answer: place for place, answer in reversed(list(enumerate(of.answers)))}
+        exact = {answer: place for place, answer in reversed(list(enumerate(of.answers)))}
+        self._exact = {answer: self._letters.get(answer, place) for answer, place in exact.items()}
         self._values: dict[tuple[Fraction, bool], int] = {}
         for place, option in enumerate(of.texts):
             if quantity := read_quantity(reading.unwrap(option)):
@@ -103,7 +110,7 @@ class Choosing:
         line = reading.last_line(text)
         yield "last_line", self.opening(line), line
         for found in reversed(list(_INSIDE.finditer(text[-reading.TAIL_CHARS :]))[-reading.MAX_CUES :]):
-            yield "last_letter", self._letters.get(found[1] or found[2] or found[3]), found[0]
+            yield "last_letter", self._letters.get(_letter(found)), found[0]
         yield "last_mention", self.only_mention(line), line
 
     def whole(self, text: str) -> int | None:
@@ -135,7 +142,7 @@ class Choosing:
         """The option that follows a phrase such as "the answer is"; of "not A but B" it is B."""
         if (place := self.whole(line)) is not None:
             return place
-        line = reading.without_adverb(reading.first_sentence(line))
+        line = reading.without_adverb(reading.first_sentence(line)).removeprefix("}")
         if line.lower().startswith("not "):
             line = line.partition(" but ")[2] or line.partition(" rather ")[2]
         return self.segment(line)
@@ -145,9 +152,10 @@ class Choosing:
         found = _LETTER.match(line)
         if found is None:
             return self._texts.get(normal_form(line))
-        letter = found["held"] or found["bare"]
-        spaced = not found["held"] and found["after"].isspace()
-        if letter.islower() and (spaced or not (found["held"] or line[found.end() :].strip())):
+        held = found["held"] or found["first"]
+        letter = held or found["bare"]
+        spaced = not held and found["after"].isspace()
+        if letter.islower() and (spaced or not (held or line[found.end() :].strip())):
             return None
         if spaced and letter in "AI" and line[found.end() : found.end() + 1].islower():
             return None
@@ -160,7 +168,7 @@ class Choosing:
 
     def _inside(self, segment: str) -> int | None:
         found = _INSIDE.search(segment)
-        return self._letters.get(found[1] or found[2] or found[3]) if found else None
+        return self._letters.get(_letter(found)) if found else None
 
     def _first_mention(self, segment: str) -> int | None:
         mentions = self._mentions(segment)
@@ -168,3 +176,7 @@ class Choosing:
 
     def _mentions(self, segment: str) -> list[str]:
         return self._mention.findall(normal_form(segment)) if self._mention else []
+
+
+def _letter(found: re.Match[str]) -> str:
+    return next(letter for letter in found.groups() if letter)

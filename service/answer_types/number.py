@@ -44,7 +44,7 @@ _EXPRESSION = frozenset("\\^+*=<>(){}[]|/")
 class NumberOptions(Options):
     """`tolerance`: numbers this close are equal, as a difference (absolute) or as a share of the larger (relative).
 
-    `percent_as_fraction`: "50%" equals 0.5. By default the sign is only noted, and "50%" equals "50".
+    `percent_as_fraction`: "50%" equals 0.5. By default percent is a unit: "50%" equals "50" and not "$50".
     """
 
     tolerance: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
@@ -53,7 +53,10 @@ class NumberOptions(Options):
 
 
 class Number:
-    """One number, compared by exact value; units are kept in the spelling and not compared.
+    """One number, compared by exact value and, where both have a known unit, by unit; the spelling shows it.
+
+    "5 cm" equals "5" and not "5 m"; of two units a bare number goes with the more frequent one. Units are not converted
+    into each other, and other words after a number ("12 apples") are not compared.
 
     Evidence, in this order: `boxed`, `hashes` (####), `json`, `whole` (nothing but a number), `phrase` ("the answer
     is", the last one that has a number), `last_number` (in figures, in the last 4,000 characters).
@@ -88,7 +91,9 @@ class Number:
         return self._extraction(_last(text), "last_number")
 
     def same(self, left: Extraction, right: Extraction) -> bool:
-        """True if the values are equal, or within the tolerance of each other."""
+        """True if the values are equal, or within the tolerance of each other, and the units do not differ."""
+        if left.clashes(right):
+            return False
         if left.identity == right.identity or self.options.tolerance is None:
             return left.identity == right.identity
         a, b = left.key, right.key
@@ -100,8 +105,10 @@ class Number:
     def _extraction(self, found: Quantity | None, evidence: str) -> Extraction | None:
         if found is None:
             return None
-        value = found.value / 100 if found.percent and self.options.percent_as_fraction else found.value
-        return Extraction(print_number(value), found.spelling[:200], evidence, key=value)
+        fraction = found.percent and self.options.percent_as_fraction
+        value = found.value / 100 if fraction else found.value
+        unit = "%" if found.percent and not fraction else found.unit
+        return Extraction(print_number(value), found.spelling[:200], evidence, key=value, apart=unit)
 
 
 def _marked(text: str) -> Iterator[tuple[str, str]]:

@@ -9,24 +9,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from service.answer_types.number_words import Worded, find_words
+from service.answer_types.units import unit_after, unit_before
+
 MAX_DIGITS = 400
 _MAX_PART = 10**MAX_DIGITS
 _MAX_PLACES = 40
 
 _GROUP = r"(?:,\\!|,|\{,\}|\\,|\\!,|[\u00a0\u2009\u202f'\u2019])"
 _SPACED = r"(?:,\\!|,|\{,\}|\\,|\\!,|[ \u00a0\u2009\u202f'\u2019])"
+_LAKHS = r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])"
 _SUPERSCRIPTS = str.maketrans(
     "\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-+0123456789"
 )
 _VULGAR = {
-    "\u00bd": "1/2",
-    "\u00bc": "1/4",
-    "\u00be": "3/4",
-    "\u2153": "1/3",
-    "\u2154": "2/3",
-    "\u215b": "1/8",
-    "\u2155": "1/5",
-    "\u2159": "1/6",
+    sign: f"{up}/{down}"
+    for sign, up, down in zip(
+        "\u00bd\u00bc\u00be\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e",
+        "113121234151357",
+        "244335555668888",
+        strict=True,
+    )
 }
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _CURRENCY = r"(?:US\\?\$|USD[ ]?|EUR[ ]?|\\?\$|\\pounds[ ]?|[\u20ac\u00a3\u00a5\u20b9])"
@@ -34,7 +37,7 @@ _PERCENT = r"(?:[ ]?\\?%|[ ]per[ ]?cent\b)"
 
 
 def _pattern(group: str) -> str:
-    plain = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
+    plain = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])|{_LAKHS}|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
     times_ten = r"[ ]?(?:\\times|\\cdot|[\u00d7*x\u00b7])[ ]?10"
     power = (
         rf"[eE][-+\u2212]?[0-9]+|{times_ten}(?:(?:\^|\*\*)(?:\{{[ ]?[-+\u2212]?[0-9]+[ ]?\}}|[-+\u2212]?[0-9]+)"
@@ -44,7 +47,7 @@ def _pattern(group: str) -> str:
     part = rf"\{{[ ]?([-\u2212]?{number})[ ]?\}}"
     latex = rf"\\[dtc]?frac[ ]?(?:{part}[ ]?{part}|([0-9])[ ]?([0-9])|([0-9])[ ]?\{{([0-9]+)\}})"
     return (
-        rf"(?:{_CURRENCY}[ ]?)?(?P<inner>[-\u2212])?"
+        rf"(?P<currency>{_CURRENCY}[ ]?)?(?P<inner>[-\u2212])?"
         rf"(?:(?P<whole>[0-9]+)?[ ]?(?:\\ )?(?P<latex>{latex})"
         r"|(?P<mixed>[0-9]+)[ ](?:and[ ])?(?P<up>[0-9]+)[/\u2044](?P<down>[0-9]+)(?![0-9]|[ ]?/)"
         rf"|(?P<over>{number})[ ]?[/\u2044][ ]?(?P<under>{number})(?![0-9]|[ ]?/)"
@@ -68,27 +71,21 @@ _UNIT = re.compile(
     r"(?:\\(?:text|mathrm|mbox|textrm)\{[^{}0-9]{0,60}\}(?:\^\{?[23]\}?)?|(?P<words>[^\W\d_][^\d=+*<>\\()\[\]{}|;:$]{0,60}[\u00b2\u00b3]?))?"
     r"[$.]{0,2}"
 )
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_ONES += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_WORD_VALUES = {word: value for value, word in enumerate(_ONES)}
-_WORD_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
-_WORDS = re.compile(
-    r"\b(?:(?P<sign>minus|negative)[ ])?(?:(?P<hundred>(?:an?|one)[ ]hundred)"
-    rf"|(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(_ONES[1:10])}))?|(?P<small>{'|'.join(_ONES)}))\b(?![-/])",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number found in a text: its exact value, whether a percent sign follows, and how it was spelled."""
+    """A number found in a text: its exact value, whether a percent sign follows, and how it was spelled.
+
+    `unit` is the known unit of measurement or money that stands with it.
+    """
 
     value: Fraction
     percent: bool
     spelling: str
     start: int = 0
     end: int = 0
+    unit: str | None = None
 
 
 def read_quantity(text: str) -> Quantity | None:
@@ -109,14 +106,14 @@ def read_quantity(text: str) -> Quantity | None:
 def find_quantities(text: str) -> Iterator[Quantity]:
     """The numbers written in figures in `text`, in order; a minus after a number is an operator."""
     for found in _FIND.finditer(text):
-        if quantity := _quantity(found, found[0]):
+        if quantity := _quantity(found):
             yield quantity
 
 
 def find_word_number(text: str) -> Quantity | None:
-    """The first number written as a word (up to a hundred) in `text`."""
-    words = _WORDS.search(text)
-    return _word_quantity(words) if words else None
+    """The first number written in words in `text`."""
+    words = next(find_words(text), None)
+    return _word_quantity(words, text) if words else None
 
 
 def print_number(value: Fraction) -> str:
@@ -139,29 +136,25 @@ def plain_fractions(text: str) -> str:
     """The text with "½" and its like written as 1/2."""
     for sign, spelled in _VULGAR.items():
         if sign in text:
-            text = text.replace(sign, f" {spelled}")
+            text = text.replace(f" {sign}", f" {spelled}").replace(sign, f" {spelled}")
     return text
 
 
 def _read_words(text: str) -> Quantity | None:
-    words = _WORDS.match(text)
-    if words is None:
+    words = next(find_words(text), None)
+    if words is None or words.start > 0:
         return None
-    unit = text[words.end() :]
-    return _word_quantity(words) if not unit or (_UNIT.fullmatch(unit) and " of " not in unit) else None
+    unit = text[words.end :]
+    return _word_quantity(words, text) if not unit or (_UNIT.fullmatch(unit) and " of " not in unit) else None
 
 
-def _word_quantity(words: re.Match[str]) -> Quantity:
-    if words["hundred"]:
-        value = 100
-    elif words["tens"]:
-        value = _WORD_VALUES[words["tens"].lower()] + _WORD_VALUES.get((words["ones"] or "").lower(), 0)
-    else:
-        value = _WORD_VALUES[words["small"].lower()]
-    return Quantity(Fraction(-value if words["sign"] else value), False, words[0], words.start(), words.end())
+def _word_quantity(words: Worded, text: str) -> Quantity:
+    unit, end = unit_after(text, words.end) or (None, words.end)
+    percent = unit == "%"
+    return Quantity(words.value, percent, text[words.start : end], words.start, words.end, None if percent else unit)
 
 
-def _quantity(found: re.Match[str], spelling: str) -> Quantity | None:
+def _quantity(found: re.Match[str], spelling: str = "") -> Quantity | None:
     value = _magnitude(found)
     if value is None:
         return None
@@ -172,7 +165,11 @@ def _quantity(found: re.Match[str], spelling: str) -> Quantity | None:
         value = -value
     if abs(value.numerator) >= _MAX_PART or value.denominator >= _MAX_PART:
         return None
-    return Quantity(value, bool(found["percent"]), spelling.strip(), found.start(), found.end())
+    text, percent = found.string, bool(found["percent"])
+    unit, end = unit_after(text, found.end()) or (None, found.end())
+    unit = unit or (unit_before(found["currency"], text, end) if found["currency"] else None)
+    spelling = spelling or text[found.start() : end]
+    return Quantity(value, percent, spelling.strip(), found.start(), found.end(), None if percent else unit)
 
 
 def _magnitude(found: re.Match[str]) -> Fraction | None:

@@ -60,26 +60,32 @@ def _from_choices(choices: tuple[str, ...], question: str) -> Offered:
 
 
 def _listed(question: str) -> Offered | None:
-    """Options lettered from A on; of several lists the last. A list has at least two."""
+    """Options lettered from A on: those that begin lines, else those within one; of several lists the last."""
     question = question[-_MAX_QUESTION_CHARS:]
     marks = list(_LISTED.finditer(question))[-_MAX_LISTED:]
+    leading = [mark for mark in marks if _line_before(question, mark.start(1)) in _BEFORE_LETTER]
+    run = _last_run(leading)
+    on_lines = bool(run)
+    run = run or _last_run(marks)
+    if not run:
+        return None
+    ends = [mark.start() for mark in run[1:]] + [len(question)]
+    texts = tuple(
+        question[mark.end() : end].partition("\n")[0][:500].strip() for mark, end in zip(run, ends, strict=True)
+    )
+    letters = tuple(mark[1] for mark in run)
+    return Offered(letters, letters, texts, f"the question lists the options {letters[0]} to {letters[-1]}", on_lines)
+
+
+def _last_run(marks: list[re.Match[str]]) -> list[re.Match[str]]:
+    """The last list of at least two marks that are lettered A, B, …; empty if there is none."""
     runs: list[list[re.Match[str]]] = []
     for mark in marks:
         if mark[1] == "A":
             runs.append([mark])
         elif runs and mark[1] == LETTERS[len(runs[-1])]:
             runs[-1].append(mark)
-    runs = [run for run in runs if len(run) > 1]
-    if not runs:
-        return None
-    run = runs[-1]
-    ends = [mark.start() for mark in run[1:]] + [len(question)]
-    texts = tuple(
-        question[mark.end() : end].partition("\n")[0][:500].strip() for mark, end in zip(run, ends, strict=True)
-    )
-    letters = tuple(mark[1] for mark in run)
-    on_lines = all(_line_before(question, mark.start(1)) in _BEFORE_LETTER for mark in run)
-    return Offered(letters, letters, texts, f"the question lists the options {letters[0]} to {letters[-1]}", on_lines)
+    return next((run for run in reversed(runs) if len(run) > 1), [])
 
 
 def _named(question: str) -> Offered | None:

@@ -40,7 +40,11 @@ _CUE = re.compile(
 )
 _LINE_CUE = re.compile(r"^[ \t*_>#]{0,8}(?:A|Ans|ans)[*_]{0,2}[ ]?[:\uff1a](?!\S)", re.MULTILINE)
 _ANSWERED = ("answer is", "answer:", "Answer is", "Answer:", "ANSWER:", "\\boxed{", "####", "\nA:")
-_NEXT_QUESTION = re.compile(r"^[ \t*#]{0,8}(?:Question|Q)[ ]?[0-9]{0,4}[*]{0,2}[:.]", re.MULTILINE)
+_NEXT_QUESTION = re.compile(
+    r"^[ \t*#]{0,8}(?:(?:Question|Q)[ ]?[0-9]{0,4}[*]{0,2}[:.]"
+    r"|Now\b[^\n]{0,40}(?:\ball\b[^\n]{0,30}\banswers\b|\u603b\u7ed3))",
+    re.MULTILINE,
+)
 _GAP = re.compile(r"[\s*_>]{0,80}")
 _SENTENCE_END = re.compile(
     r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\bMrs)(?<!\bapprox)(?<!\bvs)[.!?][\"'\u201d\u2019)*_]{0,4}(?=\s)"
@@ -62,28 +66,27 @@ def strip_thinking(text: str) -> tuple[str, bool]:
     Blocks may nest. A closing tag without an opening one ends a block that the prompt opened: all before it
     is thinking. After an unclosed tag nothing is kept.
     """
-    kept: list[str] = []
-    depth, at = 0, 0
-    for tag in _THINK.finditer(text):
-        if not tag[1]:
-            if depth == 0:
-                kept.append(text[at : tag.start()])
+    parts = _THINK.split(text)
+    kept, depth = parts[:1], 0
+    for closing, following in zip(parts[1::2], parts[2::2], strict=True):
+        if not closing:
             depth += 1
             continue
-        if depth == 0:
+        if depth:
+            depth -= 1
+        else:
             kept.clear()
-        depth = max(0, depth - 1)
-        at = tag.end()
-    if depth == 0:
-        kept.append(text[at:])
+        if not depth:
+            kept.append(following)
     return "".join(kept), depth > 0
 
 
 def window(text: str) -> str:
     """The part of the text that is read for answers: its last `WINDOW_CHARS` characters, without code-fence lines.
 
-    Where the text, after it has given an answer, goes on to a line that begins with "Question:" or "Q:", it ends before
-    that line: models without a stop sequence go on to make up the next question.
+    Where the text, after it has given an answer, goes on to a line that begins with "Question:" or "Q:", or with "Now,
+    let's summarize all the answers", it ends before that line: models without a stop sequence go on to make up the next
+    question, or repeat the answers of the examples in their prompt.
     """
     text = _FENCE.sub("", text[-WINDOW_CHARS:])
     for following in _NEXT_QUESTION.finditer(text):

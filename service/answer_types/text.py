@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import Options
+from service.answer_types.named import key_of
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 
@@ -14,7 +16,6 @@ SHORT_CHARS = 160
 """A text without any mark of an answer is one itself only up to this length."""
 _REASON = re.compile(r",?\s(?:because|since)\s")
 _DATE = re.compile(r"(?<![\w/.-])\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?![\w/]|[.-]\d)")
-_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 _ASKS_DATE = re.compile(r"\bdate\b|\bMM/DD|\bDD/MM|\bYYYY\b", re.IGNORECASE)
 _IS = re.compile(r"\b(?:is|was|are|were|be)\s((?:[^\s.!?]\S{0,60}\s?){1,3})$")
 _LONG_CHARS = 60
@@ -22,19 +23,24 @@ _MAX_ROUNDS = 8
 
 
 class TextOptions(Options):
-    """None yet: equality is that of normalised forms."""
+    """`equivalence`: what makes two texts the same answer; so far only their normalised forms."""
+
+    equivalence: Literal["normalised"] = "normalised"
 
 
 class Text:
-    """Short free text. Numbers and dates compare as written: 05/01/2021 and May 1 2021 are two answers.
+    """Short free text: names, days and quantities. Numbers without a unit compare as written.
 
     Evidence, in this order: `boxed`, `json`, `phrase` ("the answer is", "Answer:", "A:", the last one; up to the end of
     its sentence or a "because"), `hashes`; then of the last sentence `date` (the only date in figures, if the question
     asks for a date) and `is` (up to three words after the last "is", in completions over 60 characters); then
     `last_line` and `whole` (each only up to 160 characters).
 
-    Canonical form: the answer as spelled, without markdown, quotes and the final full stop; compared by NFKC, case,
-    white space, outer punctuation, leading article and, in a date in figures, without leading zeros.
+    Canonical form: the answer as spelled, without markdown, quotes and the final full stop. Compared without regard to
+    width and case of letters, white space, outer punctuation, a leading article or title, accents on Latin letters and
+    the dots of initials. Quantities with a unit compare by value ("5 km", "five kilometers"), days by the calendar:
+    "May 1, 2021" is 2021-05-01, and 05/01/2021 where the question asks for MM/DD/YYYY; a date in figures that could be
+    two days equals itself alone, with or without leading zeros.
     """
 
     name: str = "text"
@@ -48,7 +54,7 @@ class Text:
         """The short answer in the completion, or None."""
         for evidence, spelling in _found(reading.window(text), task):
             if answer := _settled(spelling, task):
-                return Extraction(answer, spelling[:200], evidence, key=_key(answer))
+                return Extraction(answer, spelling[:200], evidence, key=key_of(answer, task.question))
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
@@ -65,11 +71,6 @@ def _settled(answer: str, task: Task) -> str | None:
             return answer if normal_form(answer) else None
         answer = again
     return None
-
-
-def _key(answer: str) -> str:
-    form = normal_form(answer)
-    return _ZEROS.sub("", form) if _DATE.fullmatch(form) else form
 
 
 def _cleaned(spelling: str) -> str:

@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    data: Annotated[list[Path], typer.Argument(help="recorded questions: .jsonl or .jsonl.gz", exists=True)],
+    data: Annotated[
+        list[Path] | None, typer.Argument(help="recorded questions: .jsonl or .jsonl.gz", exists=True)
+    ] = None,
     aggregators: Annotated[str, typer.Option(help="names, separated by commas")] = "vote",
     n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
     stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
@@ -50,12 +52,20 @@ def evaluate(
     compare: Annotated[bool, typer.Option("--compare", help="service against offline; exit 1 if any differs")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="start a stack that replays the data sets")] = False,
     limit: Annotated[int | None, typer.Option(help="only the first so many questions", min=1)] = None,
+    extraction: Annotated[
+        bool, typer.Option("--extraction-report", help="answers found beside those recorded in CONCLAVE_DATA")
+    ] = False,
     as_json: Json = None,
 ) -> None:
     """Measures accuracy and cost on recorded samples: over HTTP, --offline, or both (--compare).
 
     The service must answer from the same recordings: conclave up --model NAME=replay:FILE, or --serve.
+    With --extraction-report: how often the answers found in real completions are those that their sources recorded.
     """
+    if extraction:
+        return extraction_report(data, as_json)
+    if not data:
+        raise typer.BadParameter("DATA: at least one file of recorded questions")
     from service.evaluation.datasets import read_dataset
     from service.evaluation.run import Wanted, served
     from service.evaluation.run import evaluate as run
@@ -81,6 +91,26 @@ def evaluate(
             markup=False,
         )
     if different:
+        raise typer.Exit(1)
+
+
+def extraction_report(data: list[Path] | None, as_json: Path | None) -> None:
+    """Compares answer extraction with the recordings of the data folder; exit 1 if one agrees less than it must."""
+    from service.evaluation.extraction import report
+    from service.evaluation.extraction_table import as_lines, as_table
+
+    if data and not (len(data) == 1 and data[0].is_dir()):
+        raise typer.BadParameter("--extraction-report takes one folder, or none for CONCLAVE_DATA")
+    try:
+        found = list(report(data[0] if data else Settings().data))
+    except EXPECTED as error:
+        fail("eval", error)
+    write_json({"comparisons": [one.as_json() for one in found]}, as_json)
+    for one in found:
+        for line in as_lines(one, 20):
+            err.print(line, markup=False, highlight=False)
+    show(as_table(found))
+    if not all(one.reached for one in found):
         raise typer.Exit(1)
 
 

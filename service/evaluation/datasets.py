@@ -83,19 +83,21 @@ def read_dataset(path: Path, limit: int | None = None, seed: int = 0) -> Dataset
 
     Raises OSError, or ValueError naming the line that cannot be read.
     """
-    records = tuple(record.shuffled(seed) if seed else record for record in islice(_read(path), limit))
+    read = (_record(path, number, line) for number, line in islice(lines(path), limit))
+    records = tuple(record.shuffled(seed) if seed else record for record in read)
     if not records:
         raise ValueError(f"{path}: no recorded question")
     return Dataset(path.name.removesuffix(".gz").removesuffix(".jsonl"), path, records)
 
 
-def _read(path: Path) -> Iterator[Record]:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a plain or gzip'd file that hold anything, with their numbers from 1 on."""
     with path.open("rb") as plain:
         packed = plain.peek(2)[:2] == _GZIP_MAGIC
-    with gzip.open(path) if packed else path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+    with gzip.open(path) if packed else path.open("rb") as opened:
+        for number, line in enumerate(opened, start=1):
             if line.strip():
-                yield _record(path, number, line)
+                yield number, line
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:

@@ -21,7 +21,7 @@ class Grader:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._types: dict[str, tuple[AnswerType, Extraction | None]] = {}
-        self._known: dict[tuple[str, Hashable], bool] = {}
+        self._known: dict[tuple[str, Hashable, Hashable], bool] = {}
 
     def answer(self, answer: str | None, answer_type: str | None) -> bool:
         """True if `answer`, as a reply prints it, is the gold answer by the type that the reply names.
@@ -50,9 +50,10 @@ class Grader:
         return self._types[name]
 
     def _equal(self, decided: AnswerType, found: Extraction, gold: Extraction) -> bool:
-        at = (decided.name, found.identity)
+        at = (decided.name, found.identity, found.apart)
         if at not in self._known:
-            self._known[at] = found.identity == gold.identity or (not decided.exact and decided.same(gold, found))
+            alike = found.identity == gold.identity or (not decided.exact and decided.same(gold, found))
+            self._known[at] = alike and not found.clashes(gold)
         return self._known[at]
 
 

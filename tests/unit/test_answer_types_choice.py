@@ -1,5 +1,7 @@
 """The answer type `choice`."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.answer_types.choice import Choice
@@ -34,6 +36,11 @@ CITIES = Task("Which?", ("Lyon", "Paris", "Saint-Denis"))
         "(A) is wrong and so is (C).\nB. as shown",
         "Weighing all this, (B) is right",
         "I am torn, but **B** it is",
+        "So the correct statement is B.",
+        r"\[ \text{The answer is } B \]",
+        "The answer is (B, C).",
+        "The answer is (B) and (C).",
+        "The answer is (B).\n\nNow, let's summarize all the answers:\nThe answer is (A).",
         "<b>\n#### B",
     ],
 )
@@ -95,3 +102,37 @@ def test_choices_that_are_numbers_compare_by_value() -> None:
     found = Choice().extract("The answer is 21.0", Task("?", ("20", "21")))
     assert found is not None
     assert found.answer == "21"
+
+
+def test_lists_that_begin_lines_are_the_options() -> None:
+    """Letters within a question's formulas do not break its list."""
+    task = Task("Which is P(A, B)?\n(A) P(A) * P(B | C)\n(B) P(A | B) * P(B)\n(C) P(C | A)\n(D) none")
+    found = Choice().extract("The answer is (D).", task)
+    assert found is not None
+    assert found.answer == "D"
+
+
+@pytest.mark.parametrize(
+    ("task", "answers"),
+    [
+        (CITIES, {"(A)": "Saint-Denis", "B": "Lyon", "The answer is (C).": "Paris", "Lyon": "Lyon"}),
+        (LISTED, {"(A)": "C", "B": "A", "The answer is (C).": "B", "The answer is Lyon.": "A"}),
+        (Task("Which?", ("A", "B", "C")), {"A": "C", "(B)": "A", r"\boxed{C}": "B"}),
+        (Task("Which?", ("(A) x1", "(B) x2", "(C) x3")), {"A": "C", "b.": "A", "x2": "B"}),
+    ],
+)
+def test_shuffled_options_are_read_in_the_order_in_which_they_were_shown(task: Task, answers: dict[str, str]) -> None:
+    """A letter means the option that stood there, an option's text means itself."""
+    choice, shuffled = Choice(), replace(task, shown=(2, 0, 1))
+    found = {text: choice.extract(text, shuffled) for text in answers}
+    assert {text: one.answer if one else None for text, one in found.items()} == answers
+    plain = choice.extract("(A)", task)
+    assert plain is not None
+    assert plain.answer == (task.choices[0] if task is CITIES and task.choices else "A")
+
+
+def test_an_order_that_is_none_of_the_options_is_passed_over() -> None:
+    """A list of another length says nothing about these options."""
+    found = Choice().extract("(A)", replace(CITIES, shown=(1, 0)))
+    assert found is not None
+    assert found.answer == "Lyon"

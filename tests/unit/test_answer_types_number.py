@@ -48,6 +48,31 @@ TASK = Task("How many?")
         ("3 x 10^-2", "0.03"),
         ("3\u00d710\u2074", "30000"),
         ("3 million", "3000000"),
+        ("12,34,567", "1234567"),
+        ("1\u2009234.5", "1234.5"),
+        (r"1\,234", "1234"),
+        ("3.2 million", "3200000"),
+        ("-1/3", "-1/3"),
+        ("-2.50", "-2.5"),
+        ("+7", "7"),
+        ("$1.2 \\cdot 10^{3}$", "1200"),
+        ("ninety nine", "99"),
+        ("zero", "0"),
+        ("seventeen dollars", "17"),
+        ("minus twelve", "-12"),
+        ("two hundred", "200"),
+        ("one hundred and five", "105"),
+        ("nineteen hundred", "1900"),
+        ("twelve thousand three hundred forty-five", "12345"),
+        ("a million", "1000000"),
+        ("one half", "0.5"),
+        ("minus three quarters", "-0.75"),
+        ("two and a half hours", "2.5"),
+        ("3 \u00be", "3.75"),
+        ("\u215e", "0.875"),
+        ("12 apples", "12"),
+        ("5\u00a0km", "5"),
+        ("18 dollars per day", "18"),
         ("50%", "50"),
         (r"50\%", "50"),
         ("42.0", "42"),
@@ -110,7 +135,23 @@ def test_what_is_no_number_gives_none(text: str) -> None:
     assert Number().extract(text, TASK) is None
 
 
-@pytest.mark.parametrize("text", ["5x", "05/01/2021", "May 1", "x", "1, 2", "2^10", "(1,2)", "", "one of them"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5x",
+        "05/01/2021",
+        "May 1",
+        "x",
+        "1, 2",
+        "2^10",
+        "(1,2)",
+        "",
+        "one of them",
+        "two three",
+        "ten five",
+        "twenty third",
+    ],
+)
 def test_a_text_that_only_holds_a_number_is_not_read_as_one(text: str) -> None:
     """Dates, lists and expressions are not whole numbers."""
     assert read_quantity(text) is None
@@ -139,6 +180,47 @@ def test_tolerance_makes_near_numbers_equal(kind: str, left: str, right: str, eq
     assert b is not None
     assert not number.exact
     assert number.same(a, b) is number.same(b, a) is equal
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        ("5 cm", "5", True),
+        ("5 cm", "5 centimetres", True),
+        ("5 cm", r"The answer is $5\text{ cm}$.", True),
+        ("5 cm", "5 m", False),
+        ("5 cm", "5 apples", True),
+        ("$18", "18 dollars", True),
+        ("$18", "The answer is \u20ac18.", False),
+        ("18 cents", r"\$18", False),
+        ("$18$", "18 euros", True),
+        ("50%", "50 percent", True),
+        ("50%", "$50", False),
+        ("60 mph", "60 miles per hour", True),
+        ("60 km/h", "60 miles", False),
+        (r"90^\circ", "90 degrees", True),
+        (r"90^\circ", "90 radians", False),
+        ("five minutes", "5 min", True),
+        ("five minutes", "It took 5 hours", False),
+        ("3 pounds", "3 kg", True),
+        ("12 in all", "12 ft", True),
+    ],
+)
+def test_units_are_compared_where_both_have_a_known_one(left: str, right: str, equal: bool) -> None:
+    """A bare number agrees with any unit; what is no unit for sure is none."""
+    a, b = Number().extract(left, TASK), Number().extract(right, TASK)
+    assert a is not None
+    assert b is not None
+    assert a.identity == b.identity
+    assert Number().same(a, b) is Number().same(b, a) is equal
+
+
+def test_a_trailing_unit_is_shown_in_the_spelling() -> None:
+    """Wherever the number was found."""
+    found = [
+        Number().extract(text, TASK) for text in ("\\boxed{5 cm}", "So it measures 5 cm.", "The answer is 5 cm (wide)")
+    ]
+    assert [one.spelling for one in found if one] == ["5 cm"] * 3
 
 
 @pytest.mark.parametrize("options", [{"tolerance": -1}, {"tolerance": float("nan")}, {"unknown": 1}])

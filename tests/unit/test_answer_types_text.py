@@ -1,9 +1,10 @@
 """The answer types `text` and `math`."""
 
 import pytest
+from pydantic import ValidationError
 
 from service.answer_types.mathematics import Math
-from service.answer_types.text import Text
+from service.answer_types.text import Text, TextOptions
 from service.candidates import Task
 
 TASK = Task("Who?")
@@ -50,10 +51,53 @@ def test_dates_stay_as_written(text: str, answer: str) -> None:
     assert found.answer == answer
 
 
-def test_a_date_with_and_without_leading_zeros_is_one() -> None:
-    """8/4/1997 is 08/04/1997, and neither is April 8 in words."""
-    keys = {e.identity for t in ("8/4/1997", "08/04/1997", "August 4, 1997") if (e := Text().extract(t, DATE))}
-    assert len(keys) == 2
+@pytest.mark.parametrize(
+    ("question", "left", "right", "same"),
+    [
+        ("MM/DD/YYYY?", "8/4/1997", "08/04/1997", True),
+        ("MM/DD/YYYY?", "8/4/1997", "August 4, 1997", True),
+        ("DD/MM/YYYY?", "8/4/1997", "August 4, 1997", False),
+        ("DD/MM/YYYY?", "8/4/1997", "8 April 1997", True),
+        ("When?", "8/4/1997", "08/04/1997", True),
+        ("When?", "8/4/1997", "August 4, 1997", False),
+        ("When?", "8/24/1997", "the 24th of August 1997", True),
+        ("When?", "24.8.1997", "1997-08-24", True),
+        ("When?", "4.8.1997", "4 Aug. 1997", True),
+        ("When?", "Sunday, August 24th, 1997", "24 august, 1997", True),
+        ("When?", "August 24, 1997", "August 25, 1997", False),
+        ("When?", "2/30/1997", "2/30/1997", True),
+        ("When?", "August 24", "August 24, 1997", False),
+        ("How far?", "5 km", "five kilometers", True),
+        ("How far?", "5 km", "5 m", False),
+        ("How far?", "5 km", "5", False),
+        ("How far?", "5 km from Paris", "5 km", False),
+        ("How much?", "$1,200", "1200 dollars", True),
+        ("How much?", "50%", "50 percent", True),
+        ("Which?", "1.10", "1.1", False),
+        ("Who?", "J. K. Rowling", "J.K. Rowling", True),
+        ("Who?", "Kurt G\u00f6del", "Kurt Godel", True),
+        ("Who?", "Dr. Marie Curie", "Marie Curie", True),
+        ("Who?", "Marie Curie", "Pierre Curie", False),
+        ("Who?", "Dr. No", "No", False),
+        ("Where?", "the U.S.", "U.S", True),
+        ("Where?", "\u0439\u043e\u0434", "\u0438\u043e\u0434", False),
+        ("What?", "a cat", "cat", True),
+        ("What?", "cats", "cat", False),
+    ],
+)
+def test_days_quantities_and_names_compare_as_such(question: str, left: str, right: str, same: bool) -> None:
+    """However they are written; what could be two days is only itself."""
+    a, b = Text().extract(left, Task(question)), Text().extract(right, Task(question))
+    assert a is not None
+    assert b is not None
+    assert Text().same(a, b) is same
+
+
+def test_equivalence_by_meaning_is_refused_until_there_is_one() -> None:
+    """Only the normalised forms can be asked for."""
+    assert Text(TextOptions(equivalence="normalised")).options.equivalence == "normalised"
+    with pytest.raises(ValidationError):
+        TextOptions.model_validate({"equivalence": "semantic"})
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "...", "**", "word " * 200])

@@ -7,6 +7,9 @@ import pytest
 from service.answer_types.number import Number, NumberOptions
 from service.candidates import Candidate, Exclusion, Task
 from service.classing import Classifier, make_candidate, make_classes
+from service.reading import Reader
+from service.stopping.base import Options
+from service.stopping.lead import Lead
 from workers.wire.messages import Failure, FailureKind, FinishReason, Sample
 
 TASK = Task("How many?")
@@ -97,3 +100,40 @@ def test_the_classifier_finds_the_class_of_a_new_text() -> None:
     assert classifier.find(half) == classifier.classes[0]
     assert classifier.find(other) is None
     assert classifier.extract("<think>3") is None
+
+
+def test_different_units_make_different_classes_and_a_bare_number_goes_with_the_more_frequent_one() -> None:
+    """In whatever order they come; a later answer is found in the class of its unit."""
+    made = candidates(["5", "5 m", "5 cm", "5 cm", "5", "6"])
+    expected = [("5", (0, 2, 3, 4)), ("5", (1,)), ("6", (5,))]
+    for seed in range(5):
+        random.Random(seed).shuffle(made)
+        assert [(c.answer, c.members) for c in make_classes(made, Number())] == expected
+    classifier = Classifier(made, Number(), TASK)
+    found = {text: classifier.extract(text) for text in ("5", "5 m", "5 km", "5 centimetres", "6 kg")}
+    places = {text: classifier.find(one) for text, one in found.items() if one is not None}
+    assert {text: place.members if place else None for text, place in places.items()} == {
+        "5": (0, 2, 3, 4),
+        "5 m": (1,),
+        "5 km": None,
+        "5 centimetres": (0, 2, 3, 4),
+        "6 kg": (5,),
+    }
+
+
+def test_the_rule_that_loses_nothing_loses_nothing_to_units() -> None:
+    """Whatever units the samples still to come have: the answer at which it stops is the answer of all."""
+    rng, early = random.Random(3), 0
+    for _ in range(600):
+        texts = [rng.choice(["5", "5 m", "5 cm", "5 km", "6", "6 kg", "6 g"]) for _ in range(rng.randrange(3, 9))]
+        samples = {i: Sample(index=i, text=text) for i, text in enumerate(texts)}
+        reader = Reader(TASK, Number(), Lead(Options()), len(samples))
+        winner = reader.read(samples).classes[0].answer
+        arrived: dict[int, Sample] = {}
+        for index in rng.sample(sorted(samples), len(samples)):
+            arrived[index] = samples[index]
+            if reader.stops(arrived, len(samples) - len(arrived)) is not None:
+                assert reader.read(arrived).classes[0].answer == winner, (texts, sorted(arrived))
+                early += 1
+                break
+    assert early > 100
