@@ -87,13 +87,13 @@ def test_near_numbers_join_the_most_frequent_one() -> None:
     assert [(c.answer, c.members) for c in classes] == [("3.1", (0, 1, 2, 3)), ("3.3", (4,))]
 
 
-def test_the_classifier_finds_the_class_of_a_new_text() -> None:
+async def test_the_classifier_finds_the_class_of_a_new_text() -> None:
     """A text with an equal answer belongs to the class, another to none."""
     number = Number(NumberOptions(tolerance=0.01))
     classifier = Classifier(candidates(["0.5", "1/2", "3"], number), number, TASK)
     half, other = classifier.extract("<think>3</think>The answer is 0.505."), classifier.extract("The answer is 4")
     assert half is not None
     assert other is not None
-    assert classifier.find(half) == classifier.classes[0]
-    assert classifier.find(other) is None
+    assert await classifier.find(half) == classifier.classes[0]
+    assert await classifier.find(other) is None
     assert classifier.extract("<think>3") is None

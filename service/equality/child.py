@@ -1,0 +1,103 @@
+"""The program of one process of the pool: `python -m service.equality.child DEADLINE_MS MEMORY_MB`.
+
+It loads Math-Verify once and then forks a server that does the work. The kernel kills a server that overruns its timer,
+wherever it is, since the timers' signals have no handler; this process then says what was lost and forks another, which
+takes milliseconds. One request is one line of JSON on standard input, `{"id", "ask": "sketch" | "same", "of": [...]}`;
+its reply is one line on standard output, `{"id", "is"}` or `{"id", "lost"}`.
+"""
+
+import json
+import mmap
+import os
+import signal
+import struct
+import sys
+
+from service.equality import checks
+from service.equality.seal import seal
+
+WALL_FACTOR = 8
+"""The deadline is of processor time, so that a busy machine changes no verdict; on the clock it is so much longer."""
+RENEW_AFTER = 2_000
+_ENDED, _RENEW, _MEMORY = 0, 7, 8
+_ID = struct.Struct("q")
+
+
+def main() -> None:
+    """Warms up, then keeps one server alive until standard input ends."""
+    deadline_s, memory_mb = float(sys.argv[1]) / 1000, int(sys.argv[2])
+    checks.warm_up()
+    now = mmap.mmap(-1, _ID.size)
+    _say({"id": 0, "is": True})
+    while True:
+        server = os.fork()
+        if server == 0:
+            os._exit(_serve(now, deadline_s, memory_mb))
+        _, status = os.waitpid(server, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _ENDED:
+            return
+        (lost,) = _ID.unpack(now[:])
+        if lost:
+            now[:] = _ID.pack(0)
+            _say({"id": lost, "lost": _reason(status)})
+
+
+def _serve(now: mmap.mmap, deadline_s: float, memory_mb: int) -> int:
+    seal(memory_mb)
+    for _ in range(RENEW_AFTER):
+        line = _line()
+        if not line:
+            return _ENDED
+        request = json.loads(line)
+        now[:] = _ID.pack(request["id"])
+        _arm(deadline_s)
+        try:
+            found = _answer(request["ask"], request["of"])
+        except MemoryError:
+            return _MEMORY
+        _arm(0.0)
+        now[:] = _ID.pack(0)
+        _say({"id": request["id"], "is": found})
+    return _RENEW
+
+
+def _answer(ask: str, of: list[str]) -> object:
+    """What the check says; False where it fails: what cannot be read is equal to nothing."""
+    try:
+        return checks.same(*of) if ask == "same" else checks.sketch(*of)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  # sympy raises anything on strange input, and none of it is an answer
+        return False
+
+
+def _arm(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, WALL_FACTOR * seconds)
+
+
+def _reason(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return "deadline" if os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM) else "crash"
+    return "memory" if os.WEXITSTATUS(status) == _MEMORY else "crash"
+
+
+def _line() -> bytes:
+    """One line; read from the pipe itself, so that nothing waits in a server that is killed."""
+    held = b""
+    while not held.endswith(b"\n"):
+        more = os.read(0, 65_536)
+        if not more:
+            return b""
+        held += more
+    return held
+
+
+def _say(reply: dict[str, object]) -> None:
+    line = json.dumps(reply).encode() + b"\n"
+    while line:
+        line = line[os.write(1, line) :]
+
+
+if __name__ == "__main__":
+    main()
