@@ -13,7 +13,7 @@ from service.candidates import Extraction, Task
 _MARKS = (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
 _DROPPED = re.compile(
     r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|mathrm|mathbf|textbf|operatorname|quad|qquad)(?![a-zA-Z])"
-    r"|\\[!,;: ]|\^\{?\\circ\}?|\\(?:degree|\$|%)|[$\u00b0]"
+    r"|(?<!\\)\\[!,;: ]|\^\{?\\circ\}?|\\(?:degree|\$|%)|[$\u00b0]"
 )
 _SPACE = re.compile(r"(\\[a-zA-Z]+)[\s~]+(?=[a-zA-Z])|[\s~]+")
 _UNITS = re.compile(r"\\(?:text|mbox)\{[^{}]{0,60}\}(?:\^\{?[23]\}?)?$")
@@ -32,7 +32,15 @@ _SPELLED: tuple[tuple[str, str], ...] = (
     ("\\cdot", "*"),
     ("\\times", "*"),
 )
-_SPELLED += (("\\leq", "\\le"), ("\\geq", "\\ge"), ("\\{", "{"), ("\\}", "}"), ("\u2212", "-"), ("\u03c0", "\\pi"))
+_SPELLED += (
+    ("\\leq", "\\le"),
+    ("\\varnothing", "\\emptyset"),
+    ("\\geq", "\\ge"),
+    ("\\{", "{"),
+    ("\\}", "}"),
+    ("\u2212", "-"),
+    ("\u03c0", "\\pi"),
+)
 _SPELLED += (("\u221a", "\\sqrt"), ("\u221e", "\\infty"), ("\\lbrace", "{"), ("\\rbrace", "}"), ("\u222a", "\\cup"))
 
 

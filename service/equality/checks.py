@@ -12,7 +12,7 @@ import sympy.physics.units  # simplify loads it late, and it reads its names as 
 from math_verify import LatexExtractionConfig, parse, verify
 
 from service.equality.spelling import as_latex, is_words
-from service.equality.tamed import tame
+from service.equality.tamed import tame as tame
 
 logging.disable(logging.CRITICAL)  # Math-Verify warns that its own deadlines are off: the pool keeps them
 
@@ -33,18 +33,22 @@ _WARM_PAIRS = (
 
 
 def warm_up() -> None:
-    """Loads what the library loads late, fills its parser's tables and tames it; forks start with all that."""
+    """Loads what the library loads late, and fills its parser's tables; forks start with both."""
     for answer in _WARM:
         sketch(answer)
     for left, right in _WARM_PAIRS:
         same(left, right)
-    tame()
 
 
 def same(left: str, right: str) -> bool:
     """True if Math-Verify finds the two equal with either of them as the reference."""
     one, other = _read(left), _read(right)
     return _verified(one, other) or _verified(other, one)
+
+
+def plain(gold: str, text: str) -> bool:
+    """Math-Verify as its own documentation uses it, to be measured against."""
+    return bool(verify(_plainly(f"${gold}$"), _plainly(text), timeout_seconds=None))
 
 
 def sketch(answer: str) -> list[list[float]] | bool:
@@ -68,7 +72,18 @@ def _read(answer: str) -> tuple[Any, ...]:
         return ()
     text = f"\\boxed{{{as_latex(answer)}}}"
     found = parse(text, extraction_config=_CONFIG, fallback_mode="no_fallback", parsing_timeout=None)
-    return tuple(each for each in found if not isinstance(each, str))
+    return tuple(_complex(each) for each in found if not isinstance(each, str))
+
+
+@lru_cache(maxsize=8)
+def _plainly(text: str) -> Any:
+    return parse(text, parsing_timeout=None)
+
+
+def _complex(found: Any) -> Any:
+    """With `i` the imaginary unit, where it is the only letter."""
+    letters: set[Any] = getattr(found, "free_symbols", set())
+    return found.subs(dict.fromkeys(letters, sympy.I)) if [str(letter) for letter in letters] == ["i"] else found
 
 
 def _verified(gold: tuple[Any, ...], target: tuple[Any, ...]) -> bool:

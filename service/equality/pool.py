@@ -17,6 +17,7 @@ MAX_PAIRS = 512
 """Beyond these an answer is compared by its canonical form alone, so that the cost of one classing is bounded."""
 MAX_CHARS = 400
 """Longer answers are compared by their canonical form alone."""
+MAX_PLAIN_CHARS = 100_000
 _REMEMBERED = 8_192
 _NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40}|/[0-9]{1,40})?")
 
@@ -26,10 +27,11 @@ class Pool:
 
     A comparison that takes more than `deadline_ms` of processor time, or memory beyond `memory_mb`, is killed and
     counts as "not equal". What was found is remembered, so that asking again costs nothing. Belongs to one event loop.
+    `bare`: for measurements, with nothing to keep the library from running text.
     """
 
-    def __init__(self, processes: int, deadline_ms: int, memory_mb: int) -> None:
-        self._all = [Process(deadline_ms, memory_mb) for _ in range(processes)]
+    def __init__(self, processes: int, deadline_ms: int, memory_mb: int, bare: bool = False) -> None:
+        self._all = [Process(deadline_ms, memory_mb, bare) for _ in range(processes)]
         self._free: asyncio.LifoQueue[Process] = asyncio.LifoQueue()
         for process in self._all:
             self._free.put_nowait(process)
@@ -55,6 +57,10 @@ class Pool:
             overruns=overruns + sum(verdict.lost is not None for verdict in verdicts),
             uncompared=len(listed) - len(judged) + max(0, len(pairs) - MAX_PAIRS),
         )
+
+    async def plainly(self, gold: str, text: str) -> bool:
+        """What Math-Verify alone says: it finds an answer in the text and compares it with the gold one."""
+        return (await self._ask("plain", gold, text[-MAX_PLAIN_CHARS:])).found is True
 
     async def aclose(self) -> None:
         """Kills the processes; what still waits for them is told that nothing is equal."""

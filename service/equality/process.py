@@ -28,8 +28,8 @@ class Reply:
 class Process:
     """A child that answers one request at a time. Strings go in and JSON comes out, never an object."""
 
-    def __init__(self, deadline_ms: int, memory_mb: int) -> None:
-        self._arguments = (str(deadline_ms), str(memory_mb))
+    def __init__(self, deadline_ms: int, memory_mb: int, bare: bool = False) -> None:
+        self._arguments = (str(deadline_ms), str(memory_mb), *(("bare",) if bare else ()))
         self._patience_s = BACKSTOP * deadline_ms / 1000 + 2.0
         self._child: asyncio.subprocess.Process | None = None
         self._last = 0

@@ -23,15 +23,19 @@ class Sealed(RuntimeError):
     """What sealed code may not do: run text as code, write, start a process, reach a network."""
 
 
-def seal(memory_mb: int) -> None:
-    """From now on this process has `memory_mb` of address space, writes no file, and raises Sealed for anything else.
-
-    Not to be undone. Modules may still be imported from their files; text that is compiled may not be run.
-    """
+def limit(memory_mb: int) -> None:
+    """From now on this process has `memory_mb` of address space and writes to no file."""
     size = memory_mb * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def seal() -> None:
+    """From now on whatever would run text as code, write, start a process or reach a network raises Sealed.
+
+    Not to be undone. Modules may still be imported from their files.
+    """
     sys.addaudithook(_refuse)
 
 

@@ -6,7 +6,7 @@ _OPENS_SET = re.compile(r"(?:^|[=,(\[|<>:{]|\\(?:cup|cap|setminus|in|backslash|s
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 _FUNCTIONS = re.compile(r"(?:a|arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|exp|max|min|mod|gcd|lcm|sqrt", re.IGNORECASE)
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]{1,12}\*?\}")
-_TYPE = re.compile(r"^\\?([(\[{])")
+_LIST = re.compile(r"[(\[{].*,.*[)\]}]", re.DOTALL)
 
 
 def as_latex(answer: str) -> str:
@@ -31,6 +31,5 @@ def is_words(answer: str) -> bool:
 
 
 def brackets(answer: str) -> str:
-    """What the answer opens with, `{` for a set, `(` or `[`; empty for anything else."""
-    opened = _TYPE.match(answer)
-    return opened[1] if opened else ""
+    """What a list of values opens with, `{` for a set, `(` or `[`; empty for anything else."""
+    return answer[0] if _LIST.fullmatch(answer) and "\\cup" not in answer else ""
