@@ -4,8 +4,8 @@ It loads Math-Verify once and then forks a server that does the work. The kernel
 wherever it is, since the timers' signals have no handler; this process then says what was lost and forks another, which
 takes milliseconds. `bare` is for measurements: Math-Verify as it is, neither tamed nor sealed.
 
-One request is one line of JSON on standard input, `{"id", "ask": "sketch" | "same" | "plain", "of": [...]}`; its reply is
-one line on standard output, `{"id", "is"}` or `{"id", "lost"}`.
+One request is one line of JSON on standard input, `{"id", "ask": "sketch" | "same" | "plain", "of": [...]}`; its reply
+is one line on standard output, `{"id", "is"}` or `{"id", "lost"}`.
 """
 
 import json

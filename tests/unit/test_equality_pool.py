@@ -152,23 +152,24 @@ async def test_more_answers_than_are_compared_are_counted(pool: Pool) -> None:
 
 
 async def test_the_event_loop_is_not_blocked(pool: Pool) -> None:
-    """A heartbeat goes on while answers are classed; the bound is wide, `bench_classing` prints the number."""
+    """A heartbeat goes on while answers are classed: this process computes 10 ms at a stretch at most.
+
+    Of processor time, since a busy machine is late anyhow; twice the bar here, `bench_classing` prints the number.
+    """
     gaps: list[float] = []
 
     async def beat() -> None:
-        last = time.perf_counter()
         while True:
+            own = time.process_time()
             await asyncio.sleep(0.001)
-            now = time.perf_counter()
-            gaps.append(now - last)
-            last = now
+            gaps.append(time.process_time() - own)
 
     await pool.judge(["x", "y+1"])
     heart = asyncio.create_task(beat())
     await pool.judge([f"x^2+{k}x+\\sqrt{{{k}}}" for k in range(40)] + ["(10^7)!"])
     heart.cancel()
     assert gaps
-    assert max(gaps) < 0.1
+    assert max(gaps) < 0.02
 
 
 async def test_the_gateway_loads_no_sympy() -> None:
