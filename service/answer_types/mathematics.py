@@ -55,7 +55,7 @@ class Math:
     fractions, roots and scripts: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one. It does no algebra: that `x+1` and
     `1+x` are one answer is for the judge to say (Math-Verify, service/equality). A class prints its most frequent form.
 
-    Evidence, in this order: `boxed`, `hashes`, `json`, `whole` (short, and no more than one expression), `phrase` (the
+    Evidence, in this order: `boxed`, `json`, `hashes`, `whole` (short, and no more than one expression), `phrase` (the
     last one), `last_formula` (the last `$...$` of the last 4,000 characters, or what ends the last line after its last
     word), `last_line` (up to 160 characters).
     """
@@ -141,10 +141,10 @@ def _whole_fraction(short: re.Match[str]) -> str:
 def _found(text: str) -> Iterator[tuple[str, str]]:
     if (box := reading.boxed(text)) is not None:
         yield "boxed", box
-    for line in reading.hashes(text):
-        yield "hashes", line
     for value in reading.json_answers(text):
         yield "json", value
+    for line in reading.hashes(text):  # after JSON: a heading of Markdown has the same mark
+        yield "hashes", line
     whole = text.strip()
     if 0 < len(whole) <= 300 and "\n" not in whole and (looks_like_math(whole) or read_quantity(reading.unwrap(whole))):
         yield "whole", whole
