@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     math_deadline_ms: int = Field(
         default=250, ge=10, le=60_000, description="processor time of one comparison; beyond it the two are not equal"
     )
-    math_memory_mb: int = Field(default=512, ge=256, description="memory of one process that compares expressions")
+    math_memory_mb: int = Field(default=320, ge=256, description="memory of one process that compares expressions")
     max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
 
     @cached_property
