@@ -1,10 +1,13 @@
 """What classing 64 samples of `math` costs, and how long the event loop waits: python -m tests.load.bench_classing."""
 
 import asyncio
+import contextlib
+import os
 import statistics
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.answer_types.mathematics import Math
 from service.candidates import Task
@@ -56,6 +59,17 @@ class Cost:
     classes: int
 
 
+def spent(pool: Pool) -> float:
+    """Milliseconds of processor time that the pool's processes have used so far."""
+    groups = {each._child.pid for each in pool._all if each._child is not None}
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12]) if int(fields[2]) in groups else 0
+    return 1000 * ticks / os.sysconf("SC_CLK_TCK")
+
+
 async def classed(texts: list[str], pool: Pool) -> Cost:
     """Finds the answers, one text at a time as they arrive, and classes them."""
     made = []
@@ -77,9 +91,11 @@ async def measure() -> dict[str, float]:
         first = 1000 * (time.perf_counter() - started)
         halves = [r"\boxed{\frac{1}{2}}", "0.5", "$1/2$", r"\boxed{\dfrac12}", r"\boxed{x = \frac{1}{2}}"]
         settled = [await classed([halves[i % 5] for i in range(SAMPLES)], pool) for _ in range(ROUNDS)]
+        before = spent(pool)
         heart = asyncio.create_task(beat(gaps))
         latex = [await classed(distinct(2 + 100 * turn), pool) for turn in range(ROUNDS)]
         heart.cancel()
+        theirs = (spent(pool) - before) / ROUNDS
         assert {cost.classes for cost in settled} == {1}
         assert {cost.classes for cost in latex} == {SAMPLES}
     finally:
@@ -90,6 +106,7 @@ async def measure() -> dict[str, float]:
         "64 distinct LaTeX answers": statistics.median(cost.wall for cost in latex),
         "64 distinct LaTeX answers, slowest round": max(cost.wall for cost in latex),
         "of it in the gateway's own process": statistics.median(cost.own for cost in latex),
+        "and of processor time in the pool's": theirs,
         "event loop late by at most": 1000 * max(late for late, _ in gaps),
         "event loop computing without a pause at most": 1000 * max(own for _, own in gaps),
     }
