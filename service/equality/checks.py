@@ -12,7 +12,7 @@ import sympy.physics.units  # simplify loads it late, and it reads its names as 
 from math_verify import LatexExtractionConfig, parse, verify
 
 from service.equality.spelling import as_latex, is_words
-from service.equality.tamed import tame as tame
+from service.equality.tamed import thorough
 
 logging.disable(logging.CRITICAL)  # Math-Verify warns that its own deadlines are off: the pool keeps them
 
@@ -71,13 +71,21 @@ def _read(answer: str) -> tuple[Any, ...]:
     if is_words(answer):
         return ()
     text = f"\\boxed{{{as_latex(answer)}}}"
-    found = parse(text, extraction_config=_CONFIG, fallback_mode="no_fallback", parsing_timeout=None)
+    found = _parsed(text)
+    if not found:
+        with thorough():
+            found = _parsed(text)
     return tuple(_complex(each) for each in found if not isinstance(each, str))
 
 
 @lru_cache(maxsize=8)
 def _plainly(text: str) -> Any:
     return parse(text, parsing_timeout=None)
+
+
+def _parsed(text: str) -> list[Any]:
+    found: list[Any] = parse(text, extraction_config=_CONFIG, fallback_mode="no_fallback", parsing_timeout=None)
+    return found
 
 
 def _complex(found: Any) -> Any:

@@ -81,9 +81,10 @@ BENIGN = ["x+1", "1+x", r"\{1,2\}", r"\frac{\sqrt{3}}{2}", r"\sqrt{\frac{3}{4}}"
 # every event that sealing would refuse (and any reading of a file) while it reads and compares the payloads.
 _CHILD = """
 import json, signal, sys
-from service.equality import checks, seal
+from service.equality import checks, seal, tamed
+tamed.hasten()
 checks.warm_up()
-checks.tame()
+tamed.tame()
 checks.is_words = lambda answer: False
 events, watched = [], []
 def hook(event, arguments):
