@@ -15,6 +15,7 @@ from service.api import answers, catalog, middleware, ops, problems
 from service.api.state import State
 from service.catalog import Catalog
 from service.contract import Problem
+from service.equality.pool import math_pool
 from service.gather import Line
 from service.ledger import Ledger
 from service.lifecycle import Lifecycle
@@ -80,11 +81,12 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
     gateway = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     client = command_client(url, max_connections=128)
     blocking = blocking_client(url, settings.queue_shards)
+    pool = math_pool(settings)
     try:
         dispatcher = Dispatcher(client, keys)
         pools = Catalog(dispatcher)
         ledger = Ledger(client, keys, gateway, settings.retention_s)
-        lifecycle = Lifecycle(settings, pools, dispatcher, ledger, metrics)
+        lifecycle = Lifecycle(settings, pools, dispatcher, ledger, metrics, pool)
         mailroom = Mailroom(
             Inbox(blocking, keys, gateway, metrics.reply_refused), settings.queue_shards, lifecycle.notice
         )
@@ -95,5 +97,6 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
         with contextlib.suppress(RedisError, OSError, asyncio.TimeoutError):
             await client.delete(*(keys.inbox(shard, gateway) for shard in range(settings.queue_shards)))
     finally:
+        await pool.aclose()
         await close(client)
         await close(blocking)

@@ -1,15 +1,17 @@
 """Candidates from samples, and classes of equal answers from candidates."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from service.answer_types.base import AnswerType
+from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
 from service.answer_types.reading import CUED, SELF_CLOSING, closed_part, strip_thinking
 from service.candidates import AnswerClass, Candidate, Exclusion, Extraction, Task
 from workers.wire.messages import FinishReason, Sample
 
 MAX_COMPARED = 64
 """Answers beyond this many classes are compared by identity alone, so that the cost of classing stays bounded."""
+
+Same = Callable[[Extraction, Extraction], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,37 @@ def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candi
     return Candidate(sample, extraction, None if extraction else Exclusion.NO_ANSWER)
 
 
-def make_classes(candidates: Iterable[Candidate], answer_type: AnswerType) -> tuple[AnswerClass, ...]:
+async def judged(candidates: Iterable[Candidate], answer_type: AnswerType, judge: Judge | None) -> Judgement | None:
+    """What the judge says of the candidates' answers; None where the answer type compares them itself."""
+    if judge is None or not is_judged(answer_type):
+        return None
+    return await judge.judge([group.speaker.answer for group in _equal_forms(candidates)])
+
+
+def make_classes(
+    candidates: Iterable[Candidate], answer_type: AnswerType, judgement: Judgement | None = None
+) -> tuple[AnswerClass, ...]:
     """The classes of equal answers, most votes first, then smallest member; the same for any order of arrival."""
-    return tuple(_published(group) for group in _grouped(candidates, answer_type))
+    return tuple(_published(group, answer_type) for group in _grouped(candidates, answer_type, judgement))
 
 
 class Classifier:
-    """Finds and classes answers as one request's answer type does."""
+    """Finds and classes answers as one request's answer type does, by what the judge said and says."""
 
-    def __init__(self, candidates: Iterable[Candidate], answer_type: AnswerType, task: Task) -> None:
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        answer_type: AnswerType,
+        task: Task,
+        judgement: Judgement | None = None,
+        judge: Judge | None = None,
+    ) -> None:
         self.extractable = answer_type.name != "text"
         self._type = answer_type
         self._task = task
-        self._groups = _grouped(candidates, answer_type)
-        self.classes = tuple(_published(group) for group in self._groups)
+        self._judge = judge if is_judged(answer_type) else None
+        self._groups = _grouped(candidates, answer_type, judgement)
+        self.classes = tuple(_published(group, answer_type) for group in self._groups)
         self._known: dict[Hashable, list[tuple[Extraction, AnswerClass]]] = {}
         for group, published in zip(self._groups, self.classes, strict=True):
             members = (member.extraction for member in group.members if member.extraction is not None)
@@ -79,14 +98,18 @@ class Classifier:
         visible, unclosed = strip_thinking(text)
         return None if unclosed else self._type.extract(visible, self._task)
 
-    def find(self, extraction: Extraction) -> AnswerClass | None:
+    async def find(self, extraction: Extraction) -> AnswerClass | None:
         """The class among the candidates' to which the answer belongs; None if it is new."""
         alike = [one for one in self._known.get(extraction.identity, ()) if not one[0].clashes(extraction)]
         alike.sort(key=lambda one: one[0].apart != extraction.apart)
         if alike or self._type.exact:
             return alike[0][1] if alike else None
+        same: Same = self._type.same
+        if self._judge is not None:
+            speakers = [group.speaker.answer for group in self._groups]
+            same = (await self._judge.judge([extraction.answer, *speakers])).same
         pairs = zip(self._groups[:MAX_COMPARED], self.classes, strict=False)
-        return next((published for group, published in pairs if self._type.same(group.speaker, extraction)), None)
+        return next((published for group, published in pairs if same(group.speaker, extraction)), None)
 
 
 def _complete(visible: str, answer_type: AnswerType, task: Task) -> Extraction | None:
@@ -97,14 +120,19 @@ def _complete(visible: str, answer_type: AnswerType, task: Task) -> Extraction |
     return extraction if extraction and extraction.evidence in CUED else None
 
 
-def _grouped(candidates: Iterable[Candidate], answer_type: AnswerType) -> list[_Group]:
+def _grouped(candidates: Iterable[Candidate], answer_type: AnswerType, judgement: Judgement | None) -> list[_Group]:
+    groups = _equal_forms(candidates)
+    return groups if answer_type.exact else _merged(groups, judgement.same if judgement else answer_type.same)
+
+
+def _equal_forms(candidates: Iterable[Candidate]) -> list[_Group]:
+    """Candidates whose answers have one identity, most first; the first member speaks for them."""
     equal: dict[Hashable, list[Candidate]] = {}
     for candidate in sorted(candidates, key=lambda c: c.sample.index):
         if candidate.excluded is None and candidate.extraction is not None:
             equal.setdefault(candidate.extraction.identity, []).append(candidate)
     groups = [group for members in equal.values() for group in _apart(members)]
-    groups.sort(key=lambda group: group.rank)
-    return groups if answer_type.exact else _merged(groups, answer_type)
+    return sorted(groups, key=lambda group: group.rank)
 
 
 def _apart(members: list[Candidate]) -> Iterator[_Group]:
@@ -122,12 +150,12 @@ def _apart(members: list[Candidate]) -> Iterator[_Group]:
             yield _Group(speaker, tuple(part))
 
 
-def _merged(groups: list[_Group], answer_type: AnswerType) -> list[_Group]:
+def _merged(groups: list[_Group], same: Same) -> list[_Group]:
     """First fit, most frequent first, to the answer that opened the class; equality need not be transitive."""
     merged: list[_Group] = []
     for group in groups:
         for place, known in enumerate(merged[:MAX_COMPARED]):
-            if answer_type.same(known.speaker, group.speaker):
+            if same(known.speaker, group.speaker):
                 merged[place] = _Group(known.speaker, known.members + group.members)
                 break
         else:
@@ -135,8 +163,10 @@ def _merged(groups: list[_Group], answer_type: AnswerType) -> list[_Group]:
     return sorted(merged, key=lambda group: group.rank)
 
 
-def _published(group: _Group) -> AnswerClass:
+def _published(group: _Group, answer_type: AnswerType) -> AnswerClass:
+    """A judged class prints its most frequent form: that one stays the same when rarer ones join later."""
     members = sorted(group.members, key=lambda member: member.sample.index)
     found = [member.extraction for member in members if member.extraction is not None]
     spellings = tuple(dict.fromkeys(extraction.spelling for extraction in found))
-    return AnswerClass(found[0].answer, tuple(member.sample.index for member in members), spellings)
+    answer = group.speaker.answer if is_judged(answer_type) else found[0].answer
+    return AnswerClass(answer, tuple(member.sample.index for member in members), spellings)

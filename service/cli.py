@@ -1,5 +1,6 @@
 """The `conclave` command: thin wrappers, one for each need."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -17,7 +18,6 @@ from rich.live import Live
 from rich.table import Table
 
 from service.console import show_answer, tally
-from service.errors import ConclaveError
 from service.evaluation import commands as evaluation
 from service.settings import Settings, describe
 
@@ -168,18 +168,19 @@ def classify(
     answer_type: Annotated[str, typer.Option(help="how answers are found and compared")] = "auto",
 ) -> None:
     """Shows how answers are found and compared: JSONL of {"completions", "choices"?, "question"?} in, JSONL out."""
-    from service.evaluation.classify import classify_line
+    from service.evaluation.classify import classify_lines
 
-    with file.open(encoding="utf-8") if file else contextlib.nullcontext(sys.stdin) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                found = classify_line(line, answer_type)
-            except (ValueError, ConclaveError) as error:
-                err.print(f"conclave classify: line {number}: {error}", style="red", markup=False)
-                raise typer.Exit(1) from None
-            sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    async def run() -> None:
+        with file.open(encoding="utf-8") if file else contextlib.nullcontext(sys.stdin) as lines:
+            async with contextlib.aclosing(classify_lines(lines, answer_type, Settings())) as found:
+                async for each in found:
+                    sys.stdout.write(json.dumps(each, ensure_ascii=False) + "\n")
+
+    try:
+        asyncio.run(run())
+    except ValueError as error:
+        err.print(f"conclave classify: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
 
 
 evaluation.register(app)

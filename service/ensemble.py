@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
 from service.aggregators.base import Aggregator, Ask, Panel, Verdict
+from service.answer_types.base import Judge
 from service.asking import QueueAsk
 from service.classing import Classifier
 from service.contract import Answer
@@ -29,16 +30,16 @@ class Chosen:
     route: str | None = None
 
 
-async def solve(plan: Plan, line: Line, created: int) -> Answer:
+async def solve(plan: Plan, line: Line, created: int, judge: Judge | None = None) -> Answer:
     """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
     started = time.monotonic()
-    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum)
+    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge)
     gathered = await _draw(plan, line, reader, started)
-    reading = reader.read(gathered.samples, gathered.kept)
+    reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
     decided = time.monotonic()
-    chosen = await choose(plan, reading, ask) if reaches_quorum(plan, reading) else _below_quorum(plan)
+    chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
     return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
@@ -66,13 +67,13 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
     return await gather_samples(line, order)
 
 
-async def choose(plan: Plan, reading: Reading, ask: Ask) -> Chosen:
+async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = None) -> Chosen:
     """Lets the plan's aggregator choose among the candidates; `auto` picks one by the candidates first."""
     panel = Panel(
         task=plan.task,
         candidates=reading.candidates,
         classes=reading.classes,
-        classify=Classifier(reading.candidates, reading.answer_type, plan.task),
+        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge),
         seed=plan.seed,
         templates=plan.templates,
     )

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
@@ -31,6 +31,10 @@ class Line:
     job_samples: int
 
 
+async def _never(samples: Mapping[int, Sample], to_come: int) -> int | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to draw: samples 0..n of prompts that `prompts` gives by index. `deadline` is on the monotonic clock.
@@ -47,7 +51,7 @@ class Order:
     n: int
     deadline: float
     prompts: Callable[[Sequence[int]], Prompts]
-    stops: Callable[[Mapping[int, Sample], int], int | None] = lambda samples, to_come: None
+    stops: Callable[[Mapping[int, Sample], int], Awaitable[int | None]] = _never
     wave: int | None = None
     question_id: str | None = None
     kind: JobKind = "sample"
@@ -167,7 +171,7 @@ async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[s
         _take(reply, gathered, open_jobs)
         if gathered.samples and not gathered.first_s:
             gathered.first_s = time.monotonic() - started
-        gathered.kept = order.stops(gathered.samples, order.n - len(gathered.samples))
+        gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
         if gathered.kept is not None:
             gathered.stopped = True
             return

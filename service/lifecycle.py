@@ -7,6 +7,7 @@ import time
 
 from redis.exceptions import RedisError
 
+from service.answer_types.base import Judge
 from service.catalog import Catalog
 from service.contract import (
     AggregatorReply,
@@ -42,13 +43,20 @@ class Lifecycle:
     """Starts, waits for, looks up and cancels answers."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, dispatcher: Dispatcher, ledger: Ledger, metrics: Metrics
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        dispatcher: Dispatcher,
+        ledger: Ledger,
+        metrics: Metrics,
+        judge: Judge | None = None,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._metrics = metrics
+        self._judge = judge
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self._starting = 0
         self.line: Line | None = None
@@ -88,7 +96,7 @@ class Lifecycle:
         assert self.line is not None
         started = time.monotonic()
         try:
-            answer = await solve(plan, self.line, created)
+            answer = await solve(plan, self.line, created, self._judge)
         except asyncio.CancelledError:
             await asyncio.shield(self._record_cancelled(plan, created, started))
             raise
@@ -128,8 +136,8 @@ class Lifecycle:
             if record.reply is not None:
                 return record.reply
             if time.time() > record.created + record.request.budget.seconds + GRACE_S:
-                return gateway_lost(record)
-            return so_far(record, await self._ledger.samples(answer_id))
+                return await gateway_lost(record)
+            return await so_far(record, await self._ledger.samples(answer_id), self._judge)
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"the ledger cannot be read: {type(error).__name__}") from error
 
@@ -145,7 +153,7 @@ class Lifecycle:
             await self._dispatcher.notify(record.gateway, Notice(answer_id=answer_id, event=CANCEL))
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"the ledger cannot be read: {type(error).__name__}") from error
-        return so_far(record, {})
+        return await so_far(record, {})
 
     def notice(self, notice: Notice) -> None:
         """What another gateway asks of this one."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from service.aggregators import AGGREGATORS
 from service.answer_types import ANSWER_TYPES
+from service.answer_types.base import Judge
 from service.candidates import Task
 from service.contract import (
     AggregatorReply,
@@ -25,13 +26,13 @@ from service.stopping.none import NoStop
 from workers.wire.messages import Sample
 
 
-def so_far(record: Record, samples: Mapping[int, Sample]) -> Answer:
+async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | None = None) -> Answer:
     """The record with the running tally of the samples that are stored; none is named as the answer yet."""
     request = record.request
     task = Task(question=request.asked, choices=request.choices)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
-    reading = Reader(task, answer_type, NoStop(Options()), request.n).read(samples)
+    reading = await Reader(task, answer_type, NoStop(Options()), request.n, judge=judge).read(samples)
     voters = reading.voters
     failed = sum(sample.failure is not None for sample in samples.values())
     return Answer(
@@ -57,10 +58,10 @@ def so_far(record: Record, samples: Mapping[int, Sample]) -> Answer:
     )
 
 
-def gateway_lost(record: Record) -> Answer:
+async def gateway_lost(record: Record) -> Answer:
     """The record of an answer whose gateway died before there was a verdict: no later look will find more."""
     detail = "the gateway that worked on this answer ended before there was a verdict; ask again"
-    return so_far(record, {}).model_copy(
+    return (await so_far(record, {})).model_copy(
         update={
             "status": Status.FAILED,
             "reason": "gateway_lost",

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.answer_types.auto import Auto
-from service.answer_types.base import AnswerType
+from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
 from service.candidates import AnswerClass, Candidate, Exclusion, Task
-from service.classing import make_candidate, make_classes
+from service.classing import judged, make_candidate, make_classes
 from service.stopping.base import StoppingRule, Tally
 from service.stopping.none import NoStop
 from workers.wire.messages import Sample
@@ -22,6 +22,7 @@ class Reading:
     settled_for: int | None
     candidates: tuple[Candidate, ...]
     classes: tuple[AnswerClass, ...]
+    judgement: Judgement | None = None
 
     @property
     def voters(self) -> int:
@@ -32,28 +33,44 @@ class Reading:
 class Reader:
     """Reads the samples of one request; each completion is read once per answer type, however often it is asked."""
 
-    def __init__(self, task: Task, answer_type: AnswerType, stop: StoppingRule, n: int, quorum: int = 1) -> None:
+    def __init__(
+        self,
+        task: Task,
+        answer_type: AnswerType,
+        stop: StoppingRule,
+        n: int,
+        quorum: int = 1,
+        judge: Judge | None = None,
+    ) -> None:
         self._task = task
         self._type = answer_type
         self._stop = stop
         self._n = n
         self._quorum = quorum
+        self._judge = judge
         self._read: dict[tuple[str, int], Candidate] = {}
         self._checked = 0
         self._kinds: tuple[AnswerType, ...] | None = None
 
-    def read(self, samples: Mapping[int, Sample], kept: int | None = None) -> Reading:
+    async def read(self, samples: Mapping[int, Sample], kept: int | None = None) -> Reading:
         """The reading of all samples, in index order; those from `kept` on are left out of the vote."""
+        answer_type, why, settled, candidates = self._look(samples, kept)
+        judgement = await judged(candidates, answer_type, self._judge)
+        classes = make_classes(candidates, answer_type, judgement)
+        return Reading(answer_type, why, settled, candidates, classes, judgement)
+
+    def _look(
+        self, samples: Mapping[int, Sample], kept: int | None = None
+    ) -> tuple[AnswerType, str | None, int | None, tuple[Candidate, ...]]:
         ordered = [samples[i] for i in sorted(samples)]
         voting = ordered if kept is None else [s for s in ordered if s.index < kept]
         answer_type, why, settled = self._decide(voting)
         candidates = [self._candidate(answer_type, sample) for sample in ordered]
         if kept is not None:
             candidates = [c if c.sample.index < kept else replace(c, excluded=Exclusion.AFTER_STOP) for c in candidates]
-        kept_candidates = tuple(candidates)
-        return Reading(answer_type, why, settled, kept_candidates, make_classes(kept_candidates, answer_type))
+        return answer_type, why, settled, tuple(candidates)
 
-    def stops(self, samples: Mapping[int, Sample], to_come: int) -> int | None:
+    async def stops(self, samples: Mapping[int, Sample], to_come: int) -> int | None:
         """How many leading samples count if the rule stops here; None to go on.
 
         A rule that looks in order is asked once for each longer contiguous prefix, so that which samples count does not
@@ -62,36 +79,51 @@ class Reader:
         if isinstance(self._stop, NoStop):
             return None
         if not self._stop.in_order:
-            return self._n if self._stops_on(samples, to_come) else None
+            return self._n if self._surely_leads(samples, to_come) else None
         length = self._checked
         while length in samples:
             length += 1
             prefix = {i: samples[i] for i in range(length)}
-            if self._stops_on(prefix, self._n - length):
+            if await self._stops_on(prefix, self._n - length):
                 return length
         self._checked = length
         return None
 
-    def _stops_on(self, samples: Mapping[int, Sample], to_come: int) -> bool:
-        reading = self.read(samples)
-        if reading.voters < self._quorum:
-            return False
+    async def _stops_on(self, prefix: Mapping[int, Sample], to_come: int) -> bool:
+        reading = await self.read(prefix)
         tally = Tally(counts=tuple(len(c.members) for c in reading.classes), to_come=to_come)
-        if self._stop.in_order:
-            return self._stop.stops(tally)
-        # `lead` loses nothing only if the rest can change neither the type nor which answers are equal: where it could
-        # still change the type, the same answer must lead by enough under every type that there might be.
-        if not (reading.answer_type.exact and self._stop.stops(tally)):
+        return reading.voters >= self._quorum and self._stop.stops(tally)
+
+    def _surely_leads(self, samples: Mapping[int, Sample], to_come: int) -> bool:
+        """True if the rest can change neither the type nor which answer leads.
+
+        Where it could still change the type, the same answer must lead by enough under every type that there might be.
+        """
+        answer_type, _, settled_for, candidates = self._look(samples)
+        if sum(candidate.excluded is None for candidate in candidates) < self._quorum:
             return False
-        if reading.settled_for is None or reading.settled_for >= to_come:
-            return True
-        return all(self._leads_alike(kind, samples, to_come, reading.classes[0]) for kind in self._alternatives())
+        leader = self._leader(answer_type, candidates, to_come)
+        if leader is None or settled_for is None or settled_for >= to_come:
+            return leader is not None
+        return all(self._leads_alike(kind, samples, to_come, leader) for kind in self._alternatives())
 
     def _leads_alike(self, kind: AnswerType, samples: Mapping[int, Sample], to_come: int, leader: AnswerClass) -> bool:
-        classes = make_classes([self._candidate(kind, samples[i]) for i in sorted(samples)], kind)
-        tally = Tally(counts=tuple(len(c.members) for c in classes), to_come=to_come)
-        alike = bool(classes) and (classes[0].answer, classes[0].members) == (leader.answer, leader.members)
-        return alike and kind.exact and self._stop.stops(tally)
+        found = self._leader(kind, [self._candidate(kind, samples[i]) for i in sorted(samples)], to_come)
+        return found is not None and (found.answer, found.members) == (leader.answer, leader.members)
+
+    def _leader(self, kind: AnswerType, candidates: Sequence[Candidate], to_come: int) -> AnswerClass | None:
+        """The class that leads by enough; None if there is none.
+
+        Answers that a judge compares count as their canonical forms: of these the first must lead even if all others
+        prove to be one answer, so that the judge need not be asked.
+        """
+        classes = make_classes(candidates, kind)
+        counts = [len(found.members) for found in classes]
+        if is_judged(kind):
+            counts = [*counts[:1], sum(counts[1:])]
+        elif not kind.exact:
+            return None
+        return classes[0] if classes and self._stop.stops(Tally(counts=tuple(counts), to_come=to_come)) else None
 
     def _alternatives(self) -> tuple[AnswerType, ...]:
         if self._kinds is None:

@@ -85,7 +85,7 @@ def make_answer(
         calls=[_call(call) for call in spent.calls],
         usage=_usage(plan, gathered, reading, spent),
         timing=_timing(gathered, spent),
-        warnings=[*plan.warnings, *_left_out(reading), *verdict.warnings],
+        warnings=[*plan.warnings, *_left_out(reading), *_unjudged(reading), *verdict.warnings],
     )
 
 
@@ -190,3 +190,13 @@ def _left_out(reading: Reading) -> list[str]:
     """One line for each reason for which samples do not vote."""
     reasons = sorted(c.excluded.value for c in reading.candidates if c.excluded is not None)
     return [f"{reasons.count(reason)} samples do not vote: {reason}" for reason in dict.fromkeys(reasons)]
+
+
+def _unjudged(reading: Reading) -> list[str]:
+    """What kept answers from being compared in full."""
+    found, warnings = reading.judgement, []
+    if found and found.overruns:
+        warnings.append(f"{found.overruns} comparisons of answers ran into their deadline and count as not equal")
+    if found and found.uncompared:
+        warnings.append(f"{found.uncompared} answers or pairs are compared by their canonical form alone")
+    return warnings

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     max_messages: int = Field(default=64, ge=1, description="cap on the messages of a request")
     max_prompt_chars: int = Field(default=200_000, ge=1, description="cap on the characters of a request's messages")
     max_budget_s: float = Field(default=600.0, gt=0, description="cap on budget.seconds")
+    math_processes: int = Field(default=2, ge=1, le=64, description="most processes that compare expressions")
+    math_deadline_ms: int = Field(
+        default=250, ge=10, le=60_000, description="processor time of one comparison; beyond it the two are not equal"
+    )
+    math_memory_mb: int = Field(default=320, ge=256, description="memory of one process that compares expressions")
     max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
 
     @cached_property
@@ -56,3 +61,8 @@ def describe() -> list[tuple[str, str, str]]:
 def child_environment(**values: str) -> dict[str, str]:
     """This process's environment for a child process, with CONCLAVE_* values set over it."""
     return {**os.environ, **{f"CONCLAVE_{name.upper()}": value for name, value in values.items()}}
+
+
+def bare_environment() -> dict[str, str]:
+    """The environment of a child process that is to know nothing: no setting, no key, a fixed hash seed."""
+    return {"PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": "0"}

@@ -32,6 +32,7 @@ from service.settings import Settings, child_environment
 from service.stack import free_port
 from service.stopping import base as stopping
 from service.stopping.none import NoStop
+from tests.at_once import at_once
 from tests.fake_upstream import FakeUpstream, Script, Stats, on_thread
 from workers.wire.messages import Failure, FailureKind, FinishReason, Message, Sample, Sampling
 
@@ -341,7 +342,7 @@ def panel_of(sample_of: Callable[..., Sample]) -> Callable[..., Panel]:
         samples = [s if isinstance(s, Sample) else sample_of(i, s) for i, s in enumerate(given)]
         kind = answer_type or Number()
         reader = Reader(task, kind, NoStop(stopping.Options()), len(samples))
-        reading = reader.read({sample.index: sample for sample in samples})
+        reading = at_once(reader.read({sample.index: sample for sample in samples}))
         return Panel(
             task=task,
             candidates=reading.candidates,

@@ -63,7 +63,7 @@ class Classify(Protocol):
         """The answer in a text, by this request's answer type; None if there is none."""
         ...
 
-    def find(self, extraction: Extraction) -> AnswerClass | None:
+    async def find(self, extraction: Extraction) -> AnswerClass | None:
         """The class among the candidates' to which the answer belongs; None if it is new."""
         ...
 

@@ -54,9 +54,9 @@ class Gsa:
             return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
         if reply.finish_reason is not FinishReason.STOP:
             return fall_back(panel, self.name, "reply_truncated")
-        return self._verdict(panel, reply, shown)
+        return await self._verdict(panel, reply, shown)
 
-    def _verdict(self, panel: base.Panel, reply: Sample, shown: list[Candidate]) -> base.Verdict:
+    async def _verdict(self, panel: base.Panel, reply: Sample, shown: list[Candidate]) -> base.Verdict:
         text = strip_thinking(reply.text)[0].strip()
         plain = plurality(panel)
         found = panel.classify.extract(text)
@@ -64,7 +64,7 @@ class Gsa:
             if not text or panel.classify.extractable:
                 return fall_back(panel, self.name, "reply_without_answer")
             return replace(plain, answer=text, text=text, sample_index=None, reason=None, novel=True, support=0.0)
-        named = panel.classify.find(found)
+        named = await panel.classify.find(found)
         support = len(named.members) / len(panel.voters) if named and panel.voters else 0.0
         return replace(
             plain,

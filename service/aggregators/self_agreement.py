@@ -50,12 +50,12 @@ class SelfAgreement:
             return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
         if reply.finish_reason is not FinishReason.STOP:
             return fall_back(panel, self.name, "reply_truncated")
-        named = self._named(reply.text, panel)
+        named = await self._named(reply.text, panel)
         if isinstance(named, str):
             return fall_back(panel, self.name, named)
         return self._verdict(panel, named)
 
-    def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
+    async def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
         """The class that the reply names, or the reason why it names none."""
         ends = [match.end() for match in _PHRASE.finditer(text)]
         if not ends:
@@ -64,7 +64,7 @@ class SelfAgreement:
         found = panel.classify.extract(f"The answer is {tail[0].lstrip(': ')}") if tail else None
         if found is None:
             return "reply_names_no_answer"
-        return panel.classify.find(found) or "reply_names_no_candidate"
+        return await panel.classify.find(found) or "reply_names_no_candidate"
 
     def _verdict(self, panel: base.Panel, named: AnswerClass) -> base.Verdict:
         ranking = standings(panel)

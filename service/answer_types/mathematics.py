@@ -1,4 +1,4 @@
-"""`math`: LaTeX and plain expressions, equal by canonical form."""
+"""`math`: LaTeX and plain expressions, equal by canonical form or by what a judge of expressions says."""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ from service.candidates import Extraction, Task
 _MARKS = (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
 _DROPPED = re.compile(
     r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|mathrm|mathbf|textbf|operatorname|quad|qquad)(?![a-zA-Z])"
-    r"|\\[!,;: ]|\^\{?\\circ\}?|\\(?:degree|\$|%)|[\s$\u00b0~]"
+    r"|(?<!\\)\\[!,;: ]|\^\{?\\circ\}?|\\(?:degree|\$|%)|[$\u00b0]"
 )
+_SPACE = re.compile(r"(\\[a-zA-Z]+)[\s~]+(?=[a-zA-Z])|[\s~]+")
 _UNITS = re.compile(r"\\(?:text|mbox)\{[^{}]{0,60}\}(?:\^\{?[23]\}?)?$")
 _WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
 _SHORT_FRACTION = re.compile(r"\\frac(?:([0-9])([0-9])|([0-9a-z])\{|\{([0-9a-z]+)\}([0-9a-z])(?![0-9]))")
@@ -31,7 +32,15 @@ _SPELLED: tuple[tuple[str, str], ...] = (
     ("\\cdot", "*"),
     ("\\times", "*"),
 )
-_SPELLED += (("\\leq", "\\le"), ("\\geq", "\\ge"), ("\\{", "{"), ("\\}", "}"), ("\u2212", "-"), ("\u03c0", "\\pi"))
+_SPELLED += (
+    ("\\leq", "\\le"),
+    ("\\varnothing", "\\emptyset"),
+    ("\\geq", "\\ge"),
+    ("\\{", "{"),
+    ("\\}", "}"),
+    ("\u2212", "-"),
+    ("\u03c0", "\\pi"),
+)
 _SPELLED += (("\u221a", "\\sqrt"), ("\u221e", "\\infty"), ("\\lbrace", "{"), ("\\rbrace", "}"), ("\u222a", "\\cup"))
 
 
@@ -43,17 +52,18 @@ class Math:
     """An expression. A number is compared by exact value, anything else by a canonical spelling of its LaTeX.
 
     The canonical spelling drops white space, sizes (`\\left`), a trailing unit, `x =` before a value, and unifies
-    fractions, roots and scripts: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one. It does no algebra: `x+1` and `1+x` are
-    two answers as long as no checker of equivalence runs, for which a pool of killable processes is needed.
+    fractions, roots and scripts: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one. It does no algebra: that `x+1` and
+    `1+x` are one answer is for the judge to say (Math-Verify, service/equality). A class prints its most frequent form.
 
-    Evidence, in this order: `boxed`, `hashes`, `json`, `whole` (short, and no more than one expression), `phrase` (the
+    Evidence, in this order: `boxed`, `json`, `hashes`, `whole` (short, and no more than one expression), `phrase` (the
     last one), `last_formula` (the last `$...$` of the last 4,000 characters, or what ends the last line after its last
     word), `last_line` (up to 160 characters).
     """
 
     name: str = "math"
     Options: type[BaseModel] = MathOptions
-    exact: bool = True
+    exact: bool = False
+    judged: bool = True
 
     def __init__(self, options: MathOptions | None = None) -> None:
         self.options = options or MathOptions()
@@ -66,7 +76,7 @@ class Math:
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
-        """True if the canonical spellings are equal."""
+        """True if the canonical spellings are equal; a judge finds more."""
         return left.identity == right.identity
 
 
@@ -110,6 +120,7 @@ def _rewritten(expression: str) -> str:
     for spelled, one in _SPELLED:
         expression = expression.replace(spelled, one)
     expression = _DROPPED.sub("", expression)
+    expression = _SPACE.sub(lambda space: f"{space[1]} " if space[1] else "", expression)
     expression = _SHORT_FRACTION.sub(_whole_fraction, expression)
     expression = _SHORT_ROOT.sub(r"\\sqrt{\1}", expression)
     expression = _LONE_SCRIPT.sub(r"\1\2", expression)
@@ -130,10 +141,10 @@ def _whole_fraction(short: re.Match[str]) -> str:
 def _found(text: str) -> Iterator[tuple[str, str]]:
     if (box := reading.boxed(text)) is not None:
         yield "boxed", box
-    for line in reading.hashes(text):
-        yield "hashes", line
     for value in reading.json_answers(text):
         yield "json", value
+    for line in reading.hashes(text):  # after JSON: a heading of Markdown has the same mark
+        yield "hashes", line
     whole = text.strip()
     if 0 < len(whole) <= 300 and "\n" not in whole and (looks_like_math(whole) or read_quantity(reading.unwrap(whole))):
         yield "whole", whole

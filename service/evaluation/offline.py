@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from service.answer_types.base import Judge
 from service.asking import NoAsk
 from service.catalog import Pool
 from service.contract import AnswerRequest
@@ -20,7 +21,8 @@ _NO_CAP = 10**9
 class Offline:
     """Answers the questions of one data set. Aggregators that ask a model fall back to the vote: there is none."""
 
-    def __init__(self, dataset: Dataset, settings: Settings) -> None:
+    def __init__(self, dataset: Dataset, settings: Settings, judge: Judge | None = None) -> None:
+        self._judge = judge
         # The caps protect a service; a file on this disk may hold more samples than a request may ask for.
         self._settings = settings.model_copy(update={"max_n": _NO_CAP, "max_total_tokens": _NO_CAP})
         card = WorkerCard(
@@ -38,10 +40,10 @@ class Offline:
             return unanswerable(record)
         request = AnswerRequest.model_validate(body_of(record, cell, "recorded"))
         plan = make_plan(request, self._pool, self._settings)
-        reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n)
-        samples, kept = _arrive(plan, record.samples, reader)
-        reading = reader.read(samples, kept)
-        verdict = (await choose(plan, reading, NoAsk())).verdict
+        reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, judge=self._judge)
+        samples, kept = await _arrive(plan, record.samples, reader)
+        reading = await reader.read(samples, kept)
+        verdict = (await choose(plan, reading, NoAsk(), self._judge)).verdict
         outcome = Outcome(
             id=record.id,
             answer=verdict.answer,
@@ -51,16 +53,16 @@ class Offline:
             calls=0,
             status="abstained" if verdict.answer is None else "answered",
         )
-        return replace(outcome, right=Grader(record).answer(outcome.answer, outcome.answer_type))
+        return replace(outcome, right=await Grader(record, self._judge).answer(outcome.answer, outcome.answer_type))
 
 
-def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], int | None]:
+async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], int | None]:
     """Lets samples arrive as the service draws them: a wave at a time, or one by one where all are launched at once."""
     step = plan.n if plan.stop.name == "none" else plan.stop.wave or 1
     samples: dict[int, Sample] = {}
     for first in range(0, plan.n, step):
         samples |= {sample.index: sample for sample in recorded[first : min(first + step, plan.n)]}
-        kept = None if plan.stop.name == "none" else reader.stops(samples, plan.n - len(samples))
+        kept = None if plan.stop.name == "none" else await reader.stops(samples, plan.n - len(samples))
         if kept is not None:
             return samples, kept
     return samples, None

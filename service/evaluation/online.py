@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from service.answer_types.base import Judge
 from service.evaluation.datasets import Record
 from service.evaluation.outcomes import Cell, Outcome, body_of, unanswerable
 from service.evaluation.score import Grader
@@ -35,7 +36,8 @@ async def post(http: httpx.AsyncClient, body: dict[str, object]) -> dict[str, An
 class Online:
     """Answers questions by one model of the service behind `http`."""
 
-    def __init__(self, http: httpx.AsyncClient, model: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, model: str, judge: Judge | None = None) -> None:
+        self._judge = judge
         self._http = http
         self._model = model
 
@@ -55,4 +57,4 @@ class Online:
             calls=reply["usage"]["aggregation_calls"],
             status=reply["status"],
         )
-        return replace(outcome, right=Grader(record).answer(outcome.answer, outcome.answer_type))
+        return replace(outcome, right=await Grader(record, self._judge).answer(outcome.answer, outcome.answer_type))

@@ -12,6 +12,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import Progress
 
+from service.answer_types.base import Judge
+from service.equality.pool import math_pool
 from service.evaluation.datasets import Dataset, Record
 from service.evaluation.offline import Offline
 from service.evaluation.online import CONCURRENCY, Online, client
@@ -43,6 +45,16 @@ class Wanted:
         """Every combination, in the order of the table."""
         combined = product(self.answer_types, self.aggregators, self.ns)
         return [Cell(aggregator, n, self.stop, answer_type) for answer_type, aggregator, n in combined]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One data set on the way through an evaluation."""
+
+    dataset: Dataset
+    wanted: Wanted
+    settings: Settings
+    judge: Judge
 
 
 class Answering(Protocol):
@@ -79,18 +91,21 @@ async def _all(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings, 
     total = len(wanted.cells) * passes * sum(len(dataset.records) for dataset in datasets)
     bar = progress.add_task("questions", total=total)
     reports = []
-    for dataset in datasets:
-        rows = [await _row(dataset, cell, wanted, settings, lambda: progress.advance(bar)) for cell in wanted.cells]
-        reports.append(_report(dataset, rows, wanted))
+    async with contextlib.aclosing(math_pool(settings)) as pool:
+        for dataset in datasets:
+            run = Run(dataset, wanted, settings, pool)
+            rows = [await _row(run, cell, lambda: progress.advance(bar)) for cell in wanted.cells]
+            reports.append(await _report(run, rows))
     return reports
 
 
-async def _row(dataset: Dataset, cell: Cell, wanted: Wanted, settings: Settings, advance: Advance) -> Row:
-    offline = Offline(dataset, settings)
+async def _row(run: Run, cell: Cell, advance: Advance) -> Row:
+    dataset, wanted = run.dataset, run.wanted
+    offline = Offline(dataset, run.settings, run.judge)
     if wanted.url is None:
         return Row(cell, await _answer_all(dataset, cell, offline, advance))
     async with client(wanted.url) as http:
-        online = await _answer_all(dataset, cell, Online(http, wanted.model or dataset.name), advance)
+        online = await _answer_all(dataset, cell, Online(http, wanted.model or dataset.name, run.judge), advance)
     if not wanted.compare:
         return Row(cell, online)
     recorded = await _answer_all(dataset, cell, offline, advance)
@@ -98,7 +113,9 @@ async def _row(dataset: Dataset, cell: Cell, wanted: Wanted, settings: Settings,
     # A rule that stops by what happens to arrive first saves now these samples and now those: only the answer is fixed.
     same = equal if rule.in_order or rule.name == "none" else equal_answers
     pairs = zip(dataset.records, online, recorded, strict=True)
-    return Row(cell, online, recorded, tuple(same(record, left, right) for record, left, right in pairs))
+    return Row(
+        cell, online, recorded, tuple([await same(record, left, right, run.judge) for record, left, right in pairs])
+    )
 
 
 async def _answer_all(dataset: Dataset, cell: Cell, by: Answering, advance: Advance) -> tuple[Outcome, ...]:
@@ -116,9 +133,11 @@ async def _answer_all(dataset: Dataset, cell: Cell, by: Answering, advance: Adva
     return tuple(task.result() for task in tasks)
 
 
-def _report(dataset: Dataset, rows: Sequence[Row], wanted: Wanted) -> Report:
+async def _report(run: Run, rows: Sequence[Row]) -> Report:
+    dataset = run.dataset
     worths = {
-        name: [worth(record, type_for(record, name)) for record in dataset.records] for name in wanted.answer_types
+        name: [await worth(record, type_for(record, name), run.judge) for record in dataset.records]
+        for name in run.wanted.answer_types
     }
     return Report(
         name=dataset.name,

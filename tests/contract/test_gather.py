@@ -199,7 +199,7 @@ async def test_a_sample_that_came_in_time_is_kept_when_the_order_is_stopped(ends
     order = ends.order(answer_id, n=3)
     seen: list[int] = []
 
-    def stops(samples, to_come: int) -> int | None:
+    async def stops(samples, to_come: int) -> int | None:
         seen.append(to_come)
         return 1 if to_come == 2 else None
 

@@ -13,6 +13,7 @@ from service.plan import build
 from service.reading import Reader
 from service.stopping import STOPPING_RULES
 from service.stopping.base import Tally, cut_of, needs_of
+from tests.at_once import at_once
 from workers.wire.messages import ConfidenceCut, FinishReason, Provides
 
 TEXTS = [
@@ -34,7 +35,7 @@ TEXTS = [
     ("The answer might be", "length"),
 ]
 TASKS = [Task("What is it?"), Task("Is it True or False?"), Task("Which?", ("41", "42", "1/2"))]
-TYPES = ["auto", "number", "text", "choice"]
+TYPES = ["auto", "number", "text", "choice", "math"]
 
 draws = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3).flatmap(
     lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=14)
@@ -58,7 +59,7 @@ def arrive(reader, samples, order):
     come = {}
     for index in order:
         come[index] = samples[index]
-        kept = reader.stops(come, len(samples) - len(come))
+        kept = at_once(reader.stops(come, len(samples) - len(come)))
         if kept is not None:
             return come, kept
     return come, None
@@ -66,7 +67,7 @@ def arrive(reader, samples, order):
 
 def winner(reader, come, kept=None):
     """The answer that wins, in the form that decides equality of texts."""
-    reading = reader.read(come, kept)
+    reading = at_once(reader.read(come, kept))
     return normal_form(reading.classes[0].answer) if reading.classes else None
 
 
@@ -106,7 +107,7 @@ def test_beta_decides_the_same_in_any_order_of_arrival(texts, task, kind, data, 
     come, kept = arrive(first, samples, range(len(texts)))
     come_otherwise, kept_otherwise = arrive(second, samples, order)
     assert kept == kept_otherwise
-    assert first.read(come, kept).classes == second.read(come_otherwise, kept_otherwise).classes
+    assert at_once(first.read(come, kept)).classes == at_once(second.read(come_otherwise, kept_otherwise)).classes
 
 
 def test_beta_stops_at_four_equal_answers(sample_of) -> None:
@@ -126,7 +127,7 @@ def test_beta_stops_exactly_at_its_threshold(texts, threshold, sample_of) -> Non
     plain = reader_of("none", len(texts))
 
     def posterior(length: int) -> float:
-        counts = [len(c.members) for c in plain.read({i: samples[i] for i in range(length)}).classes]
+        counts = [len(c.members) for c in at_once(plain.read({i: samples[i] for i in range(length)})).classes]
         return posterior_lead(*([*counts, 0, 0])[:2])
 
     reached = [length for length in range(1, len(texts) + 1) if posterior(length) >= threshold]
@@ -152,7 +153,7 @@ def test_a_rule_that_cuts_samples_leaves_the_tally_alone(texts, task, kind, data
         come, kept = arrive(reader, marked, data.draw(st.permutations(range(len(texts)))))
         assert (len(come), kept) == (len(texts), None)
         assert needs_of(rule) >= {Provides.CONFIDENCE_CUT}
-        members = {i for answer in reader.read(come).classes for i in answer.members}
+        members = {i for answer in at_once(reader.read(come)).classes for i in answer.members}
         assert not members & cut
 
 
@@ -170,7 +171,7 @@ def test_samples_after_the_stop_are_kept_out_of_the_vote(sample_of) -> None:
     samples = drawn(sample_of, ["The answer is 42."] * 4 + ["The answer is 41."] * 4)
     reader = reader_of("beta", 8)
     come, kept = arrive(reader, samples, [7, 6, 5, 4, 0, 1, 2, 3])
-    reading = reader.read(come, kept)
+    reading = at_once(reader.read(come, kept))
     assert kept == 4
     assert reading.voters == 4
     assert [c.excluded for c in reading.candidates[4:]] == ["after_stop"] * 4

@@ -78,6 +78,29 @@ def test_e2_e3_prose_before_a_formula_is_no_part_of_it(stack: Stack, answer_type
     assert [c["votes"] for c in reply["candidates"]] == [6, 3]
 
 
+@pytest.mark.parametrize("stop", ["none", "lead", "beta"])
+def test_equal_expressions_vote_together(stack: Stack, stop: str) -> None:
+    """Two spellings of one square beat three of another expression, whatever rule asks for the tally."""
+    texts = [
+        "\\boxed{(x+1)^2}",
+        "\\boxed{x^2+2x+1}",
+        "\\boxed{x-1}",
+        "\\boxed{x^2+2x+1}",
+        "\\boxed{x-1}",
+        "\\boxed{x-1}",
+    ]
+    reply = stack.answer(*texts, "\\boxed{(1+x)^2}", answer_type="math", stop=stop)
+    assert [(c["answer"], c["votes"]) for c in reply["candidates"]] == [("x^2+2x+1", 4), ("x-1", 3)]
+    assert (reply["answer"], reply["warnings"]) == ("x^2+2x+1", [])
+
+
+def test_an_expression_that_overruns_is_an_answer_of_its_own(stack: Stack) -> None:
+    """A power tower costs its deadline, joins no other answer, and the reply says that it was not compared."""
+    reply = stack.answer("\\boxed{9^{9^{9^9}}}", *["\\boxed{1+x}"] * 2, "\\boxed{x+1}", answer_type="math")
+    assert [c["votes"] for c in reply["candidates"]] == [3, 1]
+    assert reply["warnings"] == ["1 comparisons of answers ran into their deadline and count as not equal"]
+
+
 def test_e4_unparsable_samples_never_win(stack: Stack) -> None:
     """E4: five samples without an answer against three times 42 is 42; the five are counted and shown."""
     reply = stack.answer(*["no idea"] * 5, *["The answer is 42."] * 3, answer_type="number")

@@ -8,11 +8,12 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.errors import BadRequest
 from service.evaluation.classify import classify_line
+from tests.at_once import at_once
 
 
 def test_answers_classes_and_evidence_are_by_index() -> None:
     line = json.dumps({"completions": ["The answer is 0.5.", "no idea", "So \\boxed{1/2}", "", "It is 7"]})
-    found = classify_line(line, "number")
+    found = at_once(classify_line(line, "number"))
     assert found["answer_type"] == "number"
     assert found["answers"] == ["0.5", None, "0.5", None, "7"]
     assert found["classes"] == [[0, 2], [4]]
@@ -24,7 +25,7 @@ def test_choices_and_question_decide_the_type() -> None:
     line = json.dumps(
         {"completions": ["(B)", "Lyon", "The answer is A."], "choices": ["Paris", "Lyon"], "question": "?"}
     )
-    found = classify_line(line, "auto")
+    found = at_once(classify_line(line, "auto"))
     assert found["answer_type"] == "choice"
     assert found["answers"] == ["Lyon", "Lyon", "Paris"]
     assert found["classes"] == [[0, 1], [2]]
@@ -33,12 +34,12 @@ def test_choices_and_question_decide_the_type() -> None:
 @pytest.mark.parametrize("line", ["[1]", "{}", '{"completions": "4"}', "not JSON"])
 def test_a_line_that_is_no_such_object_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"completions|JSON|Expecting"):
-        classify_line(line, "number")
+        at_once(classify_line(line, "number"))
 
 
 def test_an_unknown_answer_type_names_the_known_ones() -> None:
     with pytest.raises(BadRequest, match="number"):
-        classify_line('{"completions": []}', "numbr")
+        at_once(classify_line('{"completions": []}', "numbr"))
 
 
 def test_the_command_reads_lines_and_names_the_one_it_cannot_read() -> None:

@@ -90,19 +90,19 @@ def test_near_numbers_join_the_most_frequent_one() -> None:
     assert [(c.answer, c.members) for c in classes] == [("3.1", (0, 1, 2, 3)), ("3.3", (4,))]
 
 
-def test_the_classifier_finds_the_class_of_a_new_text() -> None:
+async def test_the_classifier_finds_the_class_of_a_new_text() -> None:
     """A text with an equal answer belongs to the class, another to none."""
     number = Number(NumberOptions(tolerance=0.01))
     classifier = Classifier(candidates(["0.5", "1/2", "3"], number), number, TASK)
     half, other = classifier.extract("<think>3</think>The answer is 0.505."), classifier.extract("The answer is 4")
     assert half is not None
     assert other is not None
-    assert classifier.find(half) == classifier.classes[0]
-    assert classifier.find(other) is None
+    assert await classifier.find(half) == classifier.classes[0]
+    assert await classifier.find(other) is None
     assert classifier.extract("<think>3") is None
 
 
-def test_different_units_make_different_classes_and_a_bare_number_goes_with_the_more_frequent_one() -> None:
+async def test_different_units_make_different_classes_and_a_bare_number_goes_with_the_more_frequent_one() -> None:
     """In whatever order they come; a later answer is found in the class of its unit."""
     made = candidates(["5", "5 m", "5 cm", "5 cm", "5", "6"])
     expected = [("5", (0, 2, 3, 4)), ("5", (1,)), ("6", (5,))]
@@ -111,7 +111,7 @@ def test_different_units_make_different_classes_and_a_bare_number_goes_with_the_
         assert [(c.answer, c.members) for c in make_classes(made, Number())] == expected
     classifier = Classifier(made, Number(), TASK)
     found = {text: classifier.extract(text) for text in ("5", "5 m", "5 km", "5 centimetres", "6 kg")}
-    places = {text: classifier.find(one) for text, one in found.items() if one is not None}
+    places = {text: await classifier.find(one) for text, one in found.items() if one is not None}
     assert {text: place.members if place else None for text, place in places.items()} == {
         "5": (0, 2, 3, 4),
         "5 m": (1,),
@@ -121,19 +121,19 @@ def test_different_units_make_different_classes_and_a_bare_number_goes_with_the_
     }
 
 
-def test_the_rule_that_loses_nothing_loses_nothing_to_units() -> None:
+async def test_the_rule_that_loses_nothing_loses_nothing_to_units() -> None:
     """Whatever units the samples still to come have: the answer at which it stops is the answer of all."""
     rng, early = random.Random(3), 0
     for _ in range(600):
         texts = [rng.choice(["5", "5 m", "5 cm", "5 km", "6", "6 kg", "6 g"]) for _ in range(rng.randrange(3, 9))]
         samples = {i: Sample(index=i, text=text) for i, text in enumerate(texts)}
         reader = Reader(TASK, Number(), Lead(Options()), len(samples))
-        winner = reader.read(samples).classes[0].answer
+        winner = (await reader.read(samples)).classes[0].answer
         arrived: dict[int, Sample] = {}
         for index in rng.sample(sorted(samples), len(samples)):
             arrived[index] = samples[index]
-            if reader.stops(arrived, len(samples) - len(arrived)) is not None:
-                assert reader.read(arrived).classes[0].answer == winner, (texts, sorted(arrived))
+            if await reader.stops(arrived, len(samples) - len(arrived)) is not None:
+                assert (await reader.read(arrived)).classes[0].answer == winner, (texts, sorted(arrived))
                 early += 1
                 break
     assert early > 100

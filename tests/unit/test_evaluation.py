@@ -138,23 +138,28 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "line 2" in done.stderr
 
 
-def test_gold_is_read_by_the_type_that_was_decided_on(recording: Path) -> None:
+async def test_gold_is_read_by_the_type_that_was_decided_on(recording: Path) -> None:
     grader = Grader(read_dataset(recording).records[1])
-    assert grader.answer("0.5", "number")
-    assert grader.answer("1/2", "text")
-    assert not grader.answer("0.25", "number")
-    assert not grader.answer(None, "number")
+    assert await grader.answer("0.5", "number")
+    assert await grader.answer("1/2", "text")
+    assert not await grader.answer("0.25", "number")
+    assert not await grader.answer(None, "number")
 
 
-def test_verdicts_are_equal_by_answer_type_and_votes(recording: Path) -> None:
+async def test_verdicts_are_equal_by_answer_type_and_votes(recording: Path) -> None:
     record = read_dataset(recording).records[1]
     one = Outcome("q1", "4", "number", (("4", 3), ("5", 3)), 6, 0, "answered")
     reordered = Outcome("q1", "4", "number", (("5", 3), ("4", 3)), 7, 1, "degraded")
     fewer = Outcome("q1", "4.0", "number", (("4.0", 3),), 6, 0, "answered")
     text = Outcome("q1", "4", "text", (("4", 3), ("5", 3)), 6, 0, "answered")
     none = Outcome("q1", None, "number", (), 6, 0, "abstained")
-    assert [equal(record, one, other) for other in (reordered, fewer, text, none)] == [True, False, False, False]
-    assert [equal_answers(record, one, other) for other in (reordered, fewer, text, none)] == [True, True, False, False]
+    assert [await equal(record, one, other) for other in (reordered, fewer, text, none)] == [True, False, False, False]
+    assert [await equal_answers(record, one, other) for other in (reordered, fewer, text, none)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
