@@ -238,7 +238,8 @@ async def test_the_likeliest_continuation_goes_on(abacus: TorchBackend, monkeypa
     for race, winner, tokens in races:
         assert 2 <= len(race.trials) <= 6
         means = [trial.logprob / trial.tokens for trial in race.trials]
-        assert means[winner] == max(means)
+        assert means[winner] >= max(means) - 1e-4
+        assert all(mean < max(means) - 1e-4 for mean in means[:winner])
         start = len(tokens[0]) - race.trials[0].tokens
         assert len({tuple(each[:start]) for each in tokens}) == 1
         for trial, drawn in zip(race.trials, tokens, strict=True):

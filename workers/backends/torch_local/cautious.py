@@ -20,6 +20,9 @@ from workers.wire.messages import Caution, FinishReason
 PUNCTUATION = frozenset(".,;:!?)]}\n")
 """A continuation ends with the first token whose text holds one of these."""
 
+_EQUAL = 1e-4
+"""Mean logprobs that differ by less are equal: rounding in batches of other sizes chooses nothing."""
+
 Ending = tuple[FinishReason, str]
 
 
@@ -54,8 +57,9 @@ class Race:
         self.trials.append(trial)
 
     def best(self) -> Trial:
-        """The continuation of the lowest perplexity, the first of equals."""
-        return max(self.trials, key=lambda trial: trial.mean)
+        """The continuation of the lowest perplexity, the first of equals: two that say the same differ by rounding."""
+        least = max(trial.mean for trial in self.trials) - _EQUAL
+        return next(trial for trial in self.trials if trial.mean >= least)
 
 
 def trials_for(entropy: float, caution: Caution) -> int:
