@@ -63,7 +63,7 @@ class Date:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The date that the completion answers with, or None."""
         text = reading.window(text)
-        for evidence, segment in _marked(text):
+        for evidence, segment in reading.marked(text):
             return self._lone(segment, evidence)
         if whole := self._whole(text, "whole"):
             return whole
@@ -113,15 +113,6 @@ class Date:
         if self.options.day_first or match["mark"] == ".":
             return _iso(year, two, one) or _iso(year, one, two)
         return _iso(year, one, two) or _iso(year, two, one)
-
-
-def _marked(text: str) -> Iterator[tuple[str, str]]:
-    if (box := reading.boxed(text)) is not None:
-        yield "boxed", box
-    for line in reading.hashes(text):
-        yield "hashes", line
-    for value in reading.json_answers(text):
-        yield "json", value
 
 
 def _plain(text: str) -> str:

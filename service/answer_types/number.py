@@ -1,7 +1,6 @@
 """`number`: the answer is one number, equal by exact value."""
 
 from collections import deque
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal
 
@@ -79,7 +78,7 @@ class Number:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The number that the completion answers with, or None."""
         text = plain_fractions(reading.window(text))
-        for evidence, segment in _marked(text):
+        for evidence, segment in reading.marked(text):
             found, settled = _in_marked(segment)
             if found or settled:
                 return self._extraction(found, evidence)
@@ -109,15 +108,6 @@ class Number:
         value = found.value / 100 if fraction else found.value
         unit = "%" if found.percent and not fraction else found.unit
         return Extraction(print_number(value), found.spelling[:200], evidence, key=value, apart=unit)
-
-
-def _marked(text: str) -> Iterator[tuple[str, str]]:
-    if (box := reading.boxed(text)) is not None:
-        yield "boxed", box
-    for line in reading.hashes(text):
-        yield "hashes", line
-    for value in reading.json_answers(text):
-        yield "json", value
 
 
 def _in_marked(segment: str) -> tuple[Quantity | None, bool]:

@@ -145,6 +145,16 @@ def json_answers(text: str) -> Iterator[str]:
             yield held
 
 
+def marked(text: str) -> Iterator[tuple[str, str]]:
+    """What is marked as the answer, with the name of the mark, strongest first: a box, lines behind ####, JSON."""
+    if (box := boxed(text)) is not None:
+        yield "boxed", box
+    for line in hashes(text):
+        yield "hashes", line
+    for value in json_answers(text):
+        yield "json", value
+
+
 def phrases(text: str) -> Iterator[str]:
     """What follows "the answer is", "Final answer:", "A:" and the like up to the end of the line, last first.
 

@@ -5,13 +5,13 @@ import itertools
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from tests.torch_jobs import QUESTION, draw, job
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.base import BackendError
 from workers.backends.torch_local.backend import TorchBackend
@@ -19,9 +19,7 @@ from workers.backends.torch_local.batch import Batch
 from workers.backends.torch_local.cautious import PUNCTUATION, Race, Trial, trials_for
 from workers.backends.torch_local.cuts import Bar, Watch, has_answered, percentile
 from workers.backends.torch_local.model import load
-from workers.wire.messages import Caution, ConfidenceCut, FailureKind, FinishReason, Job, Message, Sample, Sampling
-
-QUESTION = "What is 12 + 34 * 2?"
+from workers.wire.messages import Caution, ConfidenceCut, FailureKind, FinishReason, Job, Message, Sample
 
 
 @pytest.fixture
@@ -31,21 +29,6 @@ async def abacus() -> AsyncIterator[TorchBackend]:
     await made.start()
     yield made
     await made.close()
-
-
-def job(n: int, content: str = QUESTION, prefix: str = "", **sampling: Any) -> Job:
-    """A job of n samples."""
-    settings = Sampling(**{"max_tokens": 80, "seed": 11, "temperature": 0.8} | sampling)
-    messages = (Message(role="user", content=content),)
-    return Job(
-        job_id="j", answer_id="a", model="m", messages=messages, sampling=settings, first=0, last=n, prefix=prefix
-    )
-
-
-async def draw(backend: TorchBackend, asked: Job) -> list[Sample]:
-    """The samples by index."""
-    samples = [sample async for sample in backend.sample(asked, tuple(range(asked.first, asked.last)))]
-    return sorted(samples, key=lambda sample: sample.index)
 
 
 def key(samples: list[Sample]) -> list[tuple[str, str, int]]:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 
+from tests import torch_jobs
 from tests.conftest import wait_until
 from tests.tiny_model import make_tiny_model
+from tests.torch_jobs import draw
 from workers.abacus.problems import draw_distinct
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.base import BackendError
@@ -22,7 +24,7 @@ from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.batch import Batch
 from workers.backends.torch_local.model import LoadedModel, load
 from workers.backends.torch_local.reader import KnownPrompts, common
-from workers.wire.messages import FailureKind, FinishReason, Job, Message, Sample, Sampling
+from workers.wire.messages import FailureKind, FinishReason, Job, Message, Sample
 
 WORDS = ["a", "cat", "and", "a", "dog", "had", "12", "apples", "or", "34", "pears", "to", "sell", "for", "5", "coins"]
 
@@ -44,15 +46,7 @@ async def backend(folder: Path) -> AsyncIterator[TorchBackend]:
 
 def job(n: int, content: str = "What is 12 + 34?", **sampling: Any) -> Job:
     """A job of n samples."""
-    settings = Sampling(**{"max_tokens": 40, "seed": 11, "temperature": 1.0} | sampling)
-    message = Message(role="user", content=content)
-    return Job(job_id="j", answer_id="a", model="m", messages=(message,), sampling=settings, first=0, last=n)
-
-
-async def draw(backend: TorchBackend, asked: Job) -> list[Sample]:
-    """The samples by index."""
-    samples = [sample async for sample in backend.sample(asked, tuple(range(asked.first, asked.last)))]
-    return sorted(samples, key=lambda sample: sample.index)
+    return torch_jobs.job(n, content, **{"max_tokens": 40, "temperature": 1.0} | sampling)
 
 
 def mixed_jobs(seed: int, count: int) -> list[Job]:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
+from tests.torch_jobs import draw, job
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.model import load
 from workers.backends.torch_local.probing import Asked
-from workers.wire.messages import FinishReason, Job, Message, Probe, Sample, Sampling
+from workers.wire.messages import FinishReason, Probe
 
 TEXT = " The answer is"
 
@@ -22,19 +22,6 @@ async def backend() -> AsyncIterator[TorchBackend]:
     await made.start()
     yield made
     await made.close()
-
-
-def job(n: int, content: str = "What is 12 + 34 * 2?", **sampling: Any) -> Job:
-    """A job of n samples."""
-    settings = Sampling(**{"max_tokens": 80, "seed": 3, "temperature": 0.8} | sampling)
-    messages = (Message(role="user", content=content),)
-    return Job(job_id="j", answer_id="a", model="m", messages=messages, sampling=settings, first=0, last=n)
-
-
-async def draw(backend: TorchBackend, asked: Job) -> list[Sample]:
-    """The samples by index."""
-    samples = [sample async for sample in backend.sample(asked, tuple(range(asked.last)))]
-    return sorted(samples, key=lambda sample: sample.index)
 
 
 async def test_a_chain_whose_answer_has_settled_ends(backend: TorchBackend) -> None:

@@ -16,8 +16,8 @@ from workers.backends.options import BackendSettings
 __all__ = ["BACKENDS", "BackendSettings", "make_backend"]
 
 TORCH_CAPACITY = 128
-"""Samples that a worker with a model takes on at once: what decodes side by side. Fewer make a mixed load slower (a
-quarter slower with 64, Abacus on one core), more gain little and make each sample wait longer."""
+"""Samples that a worker with a model takes on at once: what decodes side by side. Fewer make a mixed load slower,
+more make each sample wait longer for its own."""
 
 SCORING_CAPACITY = 256
 """Texts that a worker with a scoring model takes on at once: several passes' worth, so that each is well filled."""

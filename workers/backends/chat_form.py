@@ -1,6 +1,7 @@
 """From a job's messages to the tokens that a model reads, by a transformers tokenizer."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import TemplateError
@@ -32,8 +33,13 @@ def ids(tokenizer: Any, text: str) -> list[int]:
 
 def disarmed(tokenizer: Any, content: str) -> str:
     """The content with the tokenizer's special tokens broken up: text never opens or ends a turn."""
-    # Marks of turns may be added tokens that no role names, so all_special_tokens alone would miss them.
-    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    for token in sorted(added.union(tokenizer.all_special_tokens), key=lambda token: (-len(token), token)):
+    for token in _special_tokens(tokenizer):
         content = content.replace(token, f"{token[0]} {token[1:]}")
     return content
+
+
+@lru_cache(maxsize=8)
+def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    # Marks of turns may be added tokens that no role names, so all_special_tokens alone would miss them.
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return tuple(sorted(added.union(tokenizer.all_special_tokens), key=lambda token: (-len(token), token)))

@@ -77,14 +77,14 @@ class Batch:
     def rest(self, row: Row) -> Store:
         """Takes a row out; what is returned brings it back. Between a draw and a forward call."""
         saved = self._slots.save(self.rows.index(row))
-        row.prompt.users += 1  # its prompt stays where it is
+        row.prompt.hold()  # its prompt stays where it is
         self.remove([row])
         return saved
 
     def resume(self, row: Row, saved: Store) -> None:
         """Brings a resting row back; between a draw and a forward call."""
         self._append([row])
-        row.prompt.users -= 1
+        self._shelves.release(row.prompt)
         self._slots.restore(len(self.rows) - 1, saved, 0, saved.tokens)
         self._cohorts.append(1, self._slots.lengths)
 
@@ -152,7 +152,7 @@ class Batch:
         self._slots.append(len(rows))
         self.rows += rows
         for row in rows:
-            row.prompt.users += 1
+            row.prompt.hold()
         self._arranged = -1
 
     def _arrange(self) -> Draw:

@@ -96,6 +96,10 @@ class Prompt:
         """Its length."""
         return len(self.ids)
 
+    def hold(self) -> None:
+        """One user more; `Shelves.release` takes it back."""
+        self.users += 1
+
 
 class Shelf:
     """Prompts of at most `length` tokens, one row each."""

@@ -78,7 +78,7 @@ class Work:
 
     def hold(self, prompt: Prompt) -> None:
         """Its prompt is read, and stays where it is until the last sample has started."""
-        prompt.users += 1
+        prompt.hold()
         self.prompt = prompt
 
     def ready(self) -> list[int]:

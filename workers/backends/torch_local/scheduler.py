@@ -166,7 +166,7 @@ class Scheduler:
                     self._too_large(work, "one sample alone does not fit the device's memory")
                     continue
                 break
-            row.prompt.users += 1  # until it is in the batch; its work may let go of the prompt now
+            row.prompt.hold()  # until it is in the batch; its work may let go of the prompt now
             rows.append(row)
             work.running += 1
             self._rest_of(work, [other for other in work.waiting if other != index])

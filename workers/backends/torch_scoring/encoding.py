@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from workers.backends.base import BackendError
+from workers.backends.chat_form import disarmed
 from workers.wire.messages import FailureKind, Job
 
 
@@ -27,9 +28,6 @@ class Encoder:
         self.segments = segments
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
-        # Not only those with a role of their own (`all_special_tokens`): a chat template's marks are among the others.
-        added = tokenizer.added_tokens_decoder.values()
-        self._special = tuple(str(token) for token in added if token.special)
 
     def encode(self, job: Job, index: int) -> Encoded:
         """The tokens of sample `index`. Raises BackendError: too long (nothing is ever cut off), or not encodable."""
@@ -44,13 +42,13 @@ class Encoder:
         return encoded
 
     def _plain(self, job: Job, index: int) -> Encoded:
-        pair = self._disarmed(job.pairs[index]) if job.kind == "entail" else None
-        return self._tokens(self._disarmed(job.texts[index]), pair)
+        pair = disarmed(self._tokenizer, job.pairs[index]) if job.kind == "entail" else None
+        return self._tokens(disarmed(self._tokenizer, job.texts[index]), pair)
 
     def _reward(self, job: Job, index: int) -> Encoded:
         """The text as the assistant's turn; without a chat template, the turns before it and the text as a pair."""
-        turns = [{"role": each.role, "content": self._disarmed(each.content)} for each in job.messages]
-        text = self._disarmed(job.texts[index])
+        turns = [{"role": each.role, "content": disarmed(self._tokenizer, each.content)} for each in job.messages]
+        text = disarmed(self._tokenizer, job.texts[index])
         if self._tokenizer.chat_template is None:
             question = "\n".join(turn["content"] for turn in turns)
             return self._tokens(question, text) if turns else self._tokens(text, None)
@@ -73,8 +71,3 @@ class Encoder:
             verbose=False,
         )
         return Encoded(list(found["input_ids"]), list(found["token_type_ids"]) if self.segments else None)
-
-    def _disarmed(self, text: str) -> str:
-        for token in self._special:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
