@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from service.gather import Line, Order, gather_samples
+from service.draws import Draw
+from service.gather import Line, Order, alike, gather_samples
 from service.plan import Plan
 from workers.wire.messages import Failure, FailureKind, Message, Sample, Sampling
 
@@ -39,11 +40,9 @@ class QueueAsk:
         order = Order(
             answer_id=self.plan.answer_id,
             batch=batch,
-            model=self.plan.model,
-            sampling=sampling,
             n=n,
             deadline=self.deadline,
-            prompts=lambda indices: [prompt] * len(indices),
+            draws=alike(Draw(self.plan.model, prompt, sampling)),
         )
         gathered = await gather_samples(self.line, order)
         self.waited_s += gathered.total_s

@@ -1,6 +1,7 @@
 """The whole flow on one page: plan -> samples -> candidates -> verdict -> answer."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.aggregators import AGGREGATORS
@@ -10,12 +11,13 @@ from service.answer_types.base import Judge
 from service.asking import QueueAsk
 from service.classing import Classifier
 from service.contract import Answer
+from service.draws import Draw
 from service.gather import Gathered, Line, Order, gather_samples
 from service.plan import Plan
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
-from workers.wire.messages import SAMPLES
+from workers.wire.messages import SAMPLES, Sample
 
 SAMPLING_SHARE = 0.75
 """An aggregator that asks a model again keeps the rest of the time for itself."""
@@ -33,7 +35,7 @@ class Chosen:
 async def solve(plan: Plan, line: Line, created: int, judge: Judge | None = None) -> Answer:
     """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
     started = time.monotonic()
-    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge)
+    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge, plan.shown)
     gathered = await _draw(plan, line, reader, started)
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
@@ -52,16 +54,19 @@ def _below_quorum(plan: Plan) -> Chosen:
 
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:
     share = SAMPLING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+
+    async def draws(wave: range, earlier: Mapping[int, Sample]) -> Sequence[Draw]:
+        seen = (await reader.read(earlier)).candidates if plan.sampler.looks_back and earlier else ()
+        return plan.draws(wave, seen)
+
     order = Order(
         answer_id=plan.answer_id,
         batch=SAMPLES,
-        model=plan.model,
-        sampling=plan.sampling,
         n=plan.n,
         deadline=started + plan.budget_s * share,
-        prompts=lambda indices: plan.sampler.prompts(plan.messages, indices),
+        draws=draws,
         stops=reader.stops,
-        wave=plan.stop.wave,
+        wave=plan.wave,
         question_id=plan.question_id,
     )
     return await gather_samples(line, order)

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
+from service.draws import Draw
 from service.mailroom import Box, Mailroom
 from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher
-from workers.wire.messages import SAMPLES, Job, JobKind, Message, Reply, Sample, Sampling
+from workers.wire.messages import SAMPLES, Job, JobKind, Reply, Sample
 
 log = logging.getLogger(__name__)
 
-Prompts = Sequence[tuple[Message, ...]]
+Draws = Callable[[range, Mapping[int, Sample]], Awaitable[Sequence[Draw]]]
+"""What each sample of a wave is drawn from, in index order, given the samples of the waves before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,22 @@ class Line:
     job_samples: int
 
 
+def alike(draw: Draw) -> Draws:
+    """Every sample from the same."""
+
+    async def draws(wave: range, earlier: Mapping[int, Sample]) -> Sequence[Draw]:
+        return [draw] * len(wave)
+
+    return draws
+
+
 async def _never(samples: Mapping[int, Sample], to_come: int) -> int | None:
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to draw: samples 0..n of prompts that `prompts` gives by index. `deadline` is on the monotonic clock.
+    """What to draw: samples 0..n, each from what `draws` gives for it. `deadline` is on the monotonic clock.
 
     `stops` is asked after every arrival with the samples so far; it returns how many leading samples count (the rest is
     left out of the vote), or None to go on. `wave`: samples launched at a time; None launches all at once. An order of
@@ -46,11 +57,9 @@ class Order:
 
     answer_id: str
     batch: str
-    model: str
-    sampling: Sampling
     n: int
     deadline: float
-    prompts: Callable[[Sequence[int]], Prompts]
+    draws: Draws
     stops: Callable[[Mapping[int, Sample], int], Awaitable[int | None]] = _never
     wave: int | None = None
     question_id: str | None = None
@@ -82,7 +91,8 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
     with line.mailroom.box(order.answer_id, order.batch) as box:
         try:
             for wave in _waves(order):
-                await _launch(line, order, wave, open_jobs)
+                draws = await order.draws(wave, gathered.samples)
+                await _launch(line, order, wave, draws, open_jobs)
                 await _collect(box, order, gathered, open_jobs, started)
                 if gathered.stopped or gathered.timed_out:
                     break
@@ -107,30 +117,29 @@ def _waves(order: Order) -> list[range]:
     return [range(first, min(first + size, order.n)) for first in range(0, order.n, size)]
 
 
-async def _launch(line: Line, order: Order, wave: range, open_jobs: dict[str, set[int]]) -> None:
+async def _launch(line: Line, order: Order, wave: range, draws: Sequence[Draw], open_jobs: dict[str, set[int]]) -> None:
     """Queues one wave and notes each job's indices in `open_jobs`.
 
     A caller that is cancelled here has its jobs queued first, so that they can be cancelled: a command that is already
     on its way to the server cannot be called back.
     """
-    jobs = _jobs(order, wave, line.job_samples)
-    left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
+    jobs = _jobs(order, wave, draws, line.job_samples)
     open_jobs |= {job.job_id: set(range(job.first, job.last)) for job in jobs}
-    await unbroken(line.dispatcher.submit(jobs, left_ms))
+    for model in dict.fromkeys(job.model for job in jobs):
+        left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
+        await unbroken(line.dispatcher.submit([job for job in jobs if job.model == model], left_ms))
 
 
-def _jobs(order: Order, wave: range, most: int) -> list[Job]:
-    """One job for each run of equal prompts, at most `most` samples long.
+def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int) -> list[Job]:
+    """One job for each run of equal draws, at most `longest` samples long.
 
     A run that is cut by a bar of its own is one job, however long: the first samples of a job set its bar.
     """
-    cut = order.sampling.cut
-    if cut is not None and cut.bar is None:
-        most = order.n
     jobs: list[Job] = []
-    pairs = zip(order.prompts(wave), wave, strict=True)
-    for prompt, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
+    for draw, group in itertools.groupby(zip(draws, wave, strict=True), key=lambda pair: pair[0]):
         indices = [index for _, index in group]
+        cut = draw.sampling.cut
+        most = order.n if cut is not None and cut.bar is None else longest
         for at in range(0, len(indices), most):
             run = indices[at : at + most]
             jobs.append(
@@ -138,12 +147,12 @@ def _jobs(order: Order, wave: range, most: int) -> list[Job]:
                     job_id=f"{order.answer_id}:{order.batch}:{run[0]}",
                     answer_id=order.answer_id,
                     batch=order.batch,
-                    model=order.model,
+                    model=draw.model,
                     kind=order.kind,
-                    messages=prompt,
+                    messages=draw.messages,
                     texts=_of_run(order.texts, run),
                     pairs=_of_run(order.pairs, run),
-                    sampling=order.sampling,
+                    sampling=draw.sampling,
                     first=run[0],
                     last=run[-1] + 1,
                     question_id=order.question_id,

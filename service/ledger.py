@@ -25,6 +25,7 @@ class Record:
     status: Status
     gateway: str
     created: int
+    seed: int
     request: AnswerRequest
     reply: Answer | None
 
@@ -83,6 +84,7 @@ class Ledger:
             status=Status(raw[b"status"].decode()),
             gateway=raw[b"gateway"].decode(),
             created=int(raw[b"created"]),
+            seed=int(raw[b"seed"]),
             request=AnswerRequest.model_validate(json.loads(raw[b"request"])),
             reply=Answer.model_validate_json(reply) if reply is not None else None,
         )

@@ -11,13 +11,14 @@ from service.aggregators import AGGREGATORS
 from service.aggregators.base import Aggregator
 from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType
-from service.candidates import Task
+from service.candidates import Candidate, Task
 from service.catalog import Pool
 from service.contract import AnswerRequest, Choice, Named, SamplingRequest
+from service.draws import Draw
 from service.errors import BadRequest, CapExceeded
 from service.registry import Plugin, Registry
 from service.samplers import SAMPLERS
-from service.samplers.base import Sampler
+from service.samplers.base import Sampler, Wave
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
 from service.stopping.base import StoppingRule, cut_of, needs_of
@@ -55,6 +56,20 @@ class Plan:
     quorum: int
     templates: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def wave(self) -> int | None:
+        """How many samples are launched at a time: the smaller wave of the stopping rule and the sampler; None: all."""
+        return min((wave for wave in (self.stop.wave, self.sampler.wave) if wave is not None), default=None)
+
+    def draws(self, indices: range, earlier: tuple[Candidate, ...] = ()) -> tuple[Draw, ...]:
+        """What each sample of a wave is drawn from, given the candidates of the waves before."""
+        plain = (Draw(self.model, self.messages, self.sampling),) * len(indices)
+        return self.sampler.draws(Wave(self.task, self.seed, tuple(indices), plain, earlier))
+
+    def shown(self, index: int) -> tuple[int, ...] | None:
+        """How sample `index` was shown the options; None where they stood as the caller gave them."""
+        return self.sampler.shown(self.task, self.seed, index)
 
 
 def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:

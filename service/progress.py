@@ -21,6 +21,7 @@ from service.contract import (
 from service.ledger import Record
 from service.plan import build, default_stop
 from service.reading import Reader
+from service.samplers import SAMPLERS
 from service.stopping.base import Options
 from service.stopping.none import NoStop
 from workers.wire.messages import Sample
@@ -32,7 +33,12 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
     task = Task(question=request.asked, choices=request.choices)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
-    reading = await Reader(task, answer_type, NoStop(Options()), request.n, judge=judge).read(samples)
+    sampler = build(SAMPLERS, request.sampler, "sampler")
+
+    def shown(index: int) -> tuple[int, ...] | None:
+        return sampler.shown(task, record.seed, index)
+
+    reading = await Reader(task, answer_type, NoStop(Options()), request.n, judge=judge, shown=shown).read(samples)
     voters = reading.voters
     failed = sum(sample.failure is not None for sample in samples.values())
     return Answer(

@@ -1,6 +1,6 @@
 """Reading the samples of one answer: which type its answers have, who votes, which answers are equal, when to stop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.answer_types.auto import Auto
@@ -30,6 +30,14 @@ class Reading:
         return sum(candidate.excluded is None for candidate in self.candidates)
 
 
+Shown = Callable[[int], tuple[int, ...] | None]
+
+
+def as_given(index: int) -> tuple[int, ...] | None:
+    """The options stand in every prompt as the caller gave them."""
+    return None
+
+
 class Reader:
     """Reads the samples of one request; each completion is read once per answer type, however often it is asked."""
 
@@ -41,8 +49,11 @@ class Reader:
         n: int,
         quorum: int = 1,
         judge: Judge | None = None,
+        shown: Shown = as_given,
     ) -> None:
+        """`shown` tells how each sample was shown the options, so that its letters are read so."""
         self._task = task
+        self._shown = shown
         self._type = answer_type
         self._stop = stop
         self._n = n
@@ -139,5 +150,7 @@ class Reader:
     def _candidate(self, answer_type: AnswerType, sample: Sample) -> Candidate:
         at = (answer_type.name, sample.index)
         if at not in self._read:
-            self._read[at] = make_candidate(sample, answer_type, self._task)
+            shown = self._shown(sample.index)
+            task = self._task if shown is None else replace(self._task, shown=shown)
+            self._read[at] = make_candidate(sample, answer_type, task)
         return self._read[at]

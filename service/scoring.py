@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from service.gather import Line, Order, gather_samples
+from service.draws import Draw
+from service.gather import Line, Order, alike, gather_samples
 from workers.wire.messages import SAMPLES, Failure, FailureKind, Message, Sample, Sampling
 
 ScoringKind = Literal["reward", "embed", "entail"]
@@ -50,11 +51,9 @@ async def score(line: Line, asked: Texts) -> tuple[tuple[float, ...] | Failure, 
     order = Order(
         answer_id=asked.answer_id,
         batch=asked.batch,
-        model=asked.model,
-        sampling=Sampling(),
         n=len(asked.texts),
         deadline=asked.deadline,
-        prompts=lambda indices: [asked.messages] * len(indices),
+        draws=alike(Draw(asked.model, asked.messages, Sampling())),
         kind=asked.kind,
         texts=asked.texts,
         pairs=asked.pairs,

@@ -40,7 +40,7 @@ class Offline:
             return unanswerable(record)
         request = AnswerRequest.model_validate(body_of(record, cell, "recorded"))
         plan = make_plan(request, self._pool, self._settings)
-        reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, judge=self._judge)
+        reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, judge=self._judge, shown=plan.shown)
         samples, kept = await _arrive(plan, record.samples, reader)
         reading = await reader.read(samples, kept)
         verdict = (await choose(plan, reading, NoAsk(), self._judge)).verdict
@@ -58,7 +58,7 @@ class Offline:
 
 async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], int | None]:
     """Lets samples arrive as the service draws them: a wave at a time, or one by one where all are launched at once."""
-    step = plan.n if plan.stop.name == "none" else plan.stop.wave or 1
+    step = plan.n if plan.stop.name == "none" else plan.wave or 1
     samples: dict[int, Sample] = {}
     for first in range(0, plan.n, step):
         samples |= {sample.index: sample for sample in recorded[first : min(first + step, plan.n)]}

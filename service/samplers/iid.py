@@ -1,11 +1,10 @@
 """Independent draws of one prompt."""
 
-from collections.abc import Sequence
-
 from pydantic import BaseModel
 
+from service.candidates import Task
+from service.draws import Draw
 from service.samplers import base
-from workers.wire.messages import Message
 
 
 class Iid:
@@ -14,10 +13,16 @@ class Iid:
     name = "iid"
     Options: type[BaseModel] = base.Options
     independent = True
+    wave: int | None = None
+    looks_back = False
 
     def __init__(self, options: base.Options) -> None:
         self.options = options
 
-    def prompts(self, messages: tuple[Message, ...], indices: Sequence[int]) -> list[tuple[Message, ...]]:
+    def draws(self, wave: base.Wave) -> tuple[Draw, ...]:
         """The caller's messages, unchanged."""
-        return [messages] * len(indices)
+        return wave.draws
+
+    def shown(self, task: Task, seed: int, index: int) -> tuple[int, ...] | None:
+        """As the caller gave them."""
+        return None

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.gather import Line, Order, gather_samples
+from service.draws import Draw
+from service.gather import Line, Order, alike, gather_samples
 from service.mailroom import Mailroom
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
@@ -44,11 +45,9 @@ class Ends:
         return Order(
             answer_id=answer_id,
             batch="samples",
-            model="fake",
-            sampling=Sampling(),
             n=n,
             deadline=time.monotonic() + seconds,
-            prompts=lambda indices: [PROMPT] * len(indices),
+            draws=alike(Draw("fake", PROMPT, Sampling())),
         )
 
     def job(self, answer_id: str) -> Job:
@@ -72,6 +71,11 @@ class Ends:
         """The states of all job hashes."""
         names = [name async for name in self.redis.scan_iter(f"{self.keys.prefix}:*:job:*", count=1000)]
         return [await self.redis.hget(name, "state") for name in names]  # type: ignore[misc]
+
+    async def queued(self, model: str) -> list[Job]:
+        """The jobs in a model's stream."""
+        entries = await self.redis.xrange(self.keys.stream(0, model))
+        return [Job.model_validate_json(fields[b"job"]) for _, fields in entries]
 
 
 @pytest.fixture
@@ -193,6 +197,29 @@ async def test_an_order_ends_at_its_deadline_and_cancels_the_rest(ends: Ends) ->
     assert await ends.states() == [b"cancelled"]
 
 
+async def test_each_run_of_equal_draws_is_a_job_of_its_own_model(ends: Ends) -> None:
+    """Three samples of one model, one of another, one of the first with other words: three jobs, in index order."""
+    answer_id = await ends.accepted()
+    seen: list[tuple[range, list[int]]] = []
+
+    async def draws(wave, earlier) -> list[Draw]:
+        seen.append((wave, sorted(earlier)))
+        models = ["fake", "fake", "fake", "other", "fake"]
+        said = [PROMPT] * 4 + [(Message(role="user", content="Why else?"),)]
+        return [Draw(models[i], said[i], Sampling()) for i in wave]
+
+    order = replace(ends.order(answer_id, seconds=0.2, n=5), draws=draws)
+    gathered = await gather_samples(ends.line, order)
+    assert gathered.timed_out
+    assert seen == [(range(5), [])]
+    jobs = [*await ends.queued("fake"), *await ends.queued("other")]
+    assert sorted((job.first, job.last, job.model, job.messages[0].content) for job in jobs) == [
+        (0, 3, "fake", PROMPT[0].content),
+        (3, 4, "other", PROMPT[0].content),
+        (4, 5, "fake", "Why else?"),
+    ]
+
+
 async def test_a_sample_that_came_in_time_is_kept_when_the_order_is_stopped(ends: Ends) -> None:
     """The predicate is asked after each arrival, and what it returns is how many samples count."""
     answer_id = await ends.accepted()
@@ -221,7 +248,8 @@ async def test_a_sample_that_came_in_time_is_kept_when_the_order_is_stopped(ends
 )
 async def test_samples_that_share_a_bar_are_one_job(ends: Ends, cut: ConfidenceCut | None, jobs: list[int]) -> None:
     """A job's bar is set by its own first samples: in several jobs each would draw a warm-up of its own."""
-    order = replace(ends.order(await ends.accepted(), n=40), sampling=Sampling(cut=cut))
+    draw = Draw("fake", PROMPT, Sampling(cut=cut))
+    order = replace(ends.order(await ends.accepted(), n=40), draws=alike(draw))
     gathering = asyncio.create_task(gather_samples(ends.line, order))
     queued: list[Job] = []
     while sum(job.last - job.first for job in queued) < 40:

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.gather import Line, Order, gather_samples
+from service.draws import Draw
+from service.gather import Line, Order, alike, gather_samples
 from service.mailroom import Mailroom
 from service.scoring import Texts, score
 from service.stack import free_port
@@ -114,9 +115,7 @@ async def test_a_worker_gives_each_text_its_values(
 async def refused(bench: Bench, line: Line, model: str, detail: str) -> None:
     """An order of samples fails for this reason."""
     texts = asked(bench, model, "reward")
-    order = Order(
-        texts.answer_id, "samples", model, Sampling(), 2, texts.deadline, lambda indices: [QUESTION] * len(indices)
-    )
+    order = Order(texts.answer_id, "samples", 2, texts.deadline, alike(Draw(model, QUESTION, Sampling())))
     gathered = await gather_samples(line, order)
     failure = Failure(kind=FailureKind.UNSUPPORTED, detail=detail)
     assert [sample.failure for sample in gathered.samples.values()] == [failure] * 2

@@ -6,6 +6,10 @@ import pytest
 
 from service.answer_types.choice import Choice
 from service.candidates import Task
+from service.reading import Reader
+from service.stopping.base import Options
+from service.stopping.none import NoStop
+from tests.at_once import at_once
 
 LETTERS = Task("Which?", ("A", "B", "C", "D"))
 LISTED = Task("Capital of France?\n(A) Lyon\n(B) Paris\n(C) Nice")
@@ -136,3 +140,11 @@ def test_an_order_that_is_none_of_the_options_is_passed_over() -> None:
     found = Choice().extract("(A)", replace(CITIES, shown=(1, 0)))
     assert found is not None
     assert found.answer == "Lyon"
+
+
+def test_letters_are_read_as_each_sample_was_shown_the_options(sample_of) -> None:
+    """Sample 1 saw the options in the order c, a, b: its (A) is the caller's third option, sample 0's the first."""
+    task = Task("Which?", ("red", "green", "blue"))
+    reader = Reader(task, Choice(), NoStop(Options()), 2, shown=lambda index: (2, 0, 1) if index else None)
+    reading = at_once(reader.read({i: sample_of(i, "The answer is (A).") for i in range(2)}))
+    assert [candidate.extraction.answer for candidate in reading.candidates] == ["red", "blue"]

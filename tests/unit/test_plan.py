@@ -231,3 +231,21 @@ def test_what_breaks_the_contract_is_refused(body) -> None:
     """Out of range, not served, or unknown: never ignored."""
     with pytest.raises((ValidationError, BadRequest)):
         plan(**body)
+
+
+def test_the_smaller_wave_of_rule_and_sampler_is_launched() -> None:
+    """None launches all at once; a sampler that looks back may want smaller waves than the stopping rule."""
+    planned = plan(n=8, stop={"name": "beta", "wave": 4})
+    assert (plan(n=8).wave, planned.wave) == (None, 4)
+    planned.sampler.wave = 2
+    assert planned.wave == 2
+
+
+def test_draws_are_the_callers_messages_and_settings() -> None:
+    """Without another sampler each sample is drawn from the same."""
+    planned = plan(n=3, sampling={"temperature": 0.3, "seed": 7})
+    draws = planned.draws(range(1, 3))
+    assert len(draws) == 2
+    assert len(set(draws)) == 1
+    assert (draws[0].model, draws[0].messages) == ("fake", planned.messages)
+    assert (draws[0].sampling.temperature, draws[0].sampling.seed) == (0.3, 7)

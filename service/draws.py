@@ -1,0 +1,17 @@
+"""What one sample is drawn from. Samplers make the draws of a wave differ, gathering turns them into jobs."""
+
+from dataclasses import dataclass
+
+from workers.wire.messages import Message, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one sample is drawn from. Neighbouring samples of equal draws share a job, and so the reading of the prompt.
+
+    `sampling.seed` is the request's own in every draw: the worker adds the sample's index to it.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
