@@ -3,6 +3,8 @@
 ConclaveError
     BadRequest (422)              the request breaks the contract; `field` names where
         CapExceeded (422)         a cap of the settings
+        NotServed (422)           no worker of the model can draw what is asked for, with the reason of one
+        ContextOverflow (422)     the prompt, with its completion, does not fit into the model's context
     UnknownModel (404)            no worker has ever served this model
     UnknownAnswer (404)           no such answer, or its retention is over
     Conflict (409)                the answer is in a state that does not allow this
@@ -43,6 +45,18 @@ class CapExceeded(BadRequest):
     """A value is above a cap of this deployment's settings."""
 
     code, title = "cap_exceeded", "A limit of this deployment is exceeded"
+
+
+class NotServed(BadRequest):
+    """No worker of the model can draw what is asked for."""
+
+    code, title = "not_served", "The model's workers cannot serve this request"
+
+
+class ContextOverflow(BadRequest):
+    """The prompt, with its completion, does not fit into the model's context."""
+
+    code, title = "context_overflow", "The prompt is too long for the model"
 
 
 class UnknownModel(ConclaveError):

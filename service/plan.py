@@ -13,12 +13,13 @@ from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType
 from service.candidates import Candidate, Task
 from service.catalog import Pool
-from service.contract import AnswerRequest, Choice, Named, SamplingRequest
+from service.contract import AnswerRequest, Choice, Named
 from service.draws import Draw
 from service.errors import BadRequest, CapExceeded
 from service.registry import Plugin, Registry
 from service.samplers import SAMPLERS
 from service.samplers.base import Sampler, Wave
+from service.sampling_request import SamplingRequest
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
 from service.stopping.base import StoppingRule, cut_of, needs_of

@@ -3,11 +3,21 @@
 from collections import Counter
 
 from service.candidates import Candidate, Exclusion
-from service.errors import DeadlineExceeded, SamplesFailed
+from service.errors import BadRequest, ContextOverflow, DeadlineExceeded, NotServed, SamplesFailed
 from service.gather import Gathered
 from service.plan import Plan
 from service.reading import Reading
 from workers.wire.messages import FailureKind
+
+MAX_DETAIL = 300
+
+_REFUSALS: dict[FailureKind, type[BadRequest]] = {
+    FailureKind.UNSUPPORTED: NotServed,
+    FailureKind.CONTEXT_OVERFLOW: ContextOverflow,
+}
+"""Failures that lie in the request: where every sample has the same of these, no later attempt can do better."""
+
+_FIELDS: dict[type[BadRequest], str | None] = {NotServed: None, ContextOverflow: "messages"}
 
 
 def usable(candidate: Candidate, extractable: bool) -> bool:
@@ -48,7 +58,26 @@ def check_quorum(plan: Plan, gathered: Gathered, reading: Reading) -> None:
         )
     if failed:
         reasons = ", ".join(f"{kind} x {count}" for kind, count in counts.items())
+        said = _first_detail(gathered)
+        if (
+            len(failed) == 1
+            and failed.total() == len(gathered.samples)
+            and (refusal := _REFUSALS.get(next(iter(failed))))
+        ):
+            raise refusal(said or reasons, field=_FIELDS[refusal], extra=extra)
         raise SamplesFailed(
-            f"{good} of {plan.n} samples were usable, the quorum is {plan.quorum}: {reasons}",
+            f"{good} of {plan.n} samples were usable, the quorum is {plan.quorum}: {reasons}"
+            + (f"; the first: {said}" if said else ""),
             extra=extra,
         )
+
+
+def _refusal(failed: Counter[FailureKind]) -> type[BadRequest] | None:
+    """The error of a request that no worker can serve as it stands; None if the failures do not lie in it alone."""
+    return _REFUSALS.get(next(iter(failed))) if len(failed) == 1 else None
+
+
+def _first_detail(gathered: Gathered) -> str:
+    """What the failed sample of the smallest index says of itself, cut short: it may be an upstream's own words."""
+    told = (gathered.samples[index].failure for index in sorted(gathered.samples))
+    return next((failure.detail[:MAX_DETAIL] for failure in told if failure is not None and failure.detail), "")

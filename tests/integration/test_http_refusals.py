@@ -51,6 +51,7 @@ def turn(content: str = "Why?", role: str = "user") -> dict[str, str]:
         ({"n": 64, "sampling": {"max_tokens": 65}}, "sampling.max_tokens"),
         ({"sampling": {"temperature": 5.1}}, "sampling.temperature"),
         ({"sampling": {"seed": -1}}, "sampling.seed"),
+        ({"sampling": {"caution": {}, "probe": {}}}, "sampling"),
         ({"messages": [turn(), turn("So.", "assistant")] * 2 + [turn()]}, "messages"),
         ({"question": "x" * 200_001}, "messages"),
         ({"budget": {"seconds": 601}}, "budget.seconds"),

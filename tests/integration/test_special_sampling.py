@@ -149,3 +149,20 @@ def test_the_catalog_says_who_needs_and_who_provides_it(gateway: Gateway) -> Non
     special = {"logit_bias", "end_at_answer", "confidence_cut", "cautious", "probe"}
     assert special <= set(pools["abacus"])
     assert not special & set(pools["rec"])
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field", "said"),
+    [
+        ({"sampling": {"logit_bias": {"999999": 1.0}}}, "not_served", None, "the model has no token 999999"),
+        ({"question": "12 + " * 2_000 + "1?"}, "context_overflow", "messages", "1024"),
+    ],
+)
+def test_what_no_worker_can_draw_is_the_requests_fault_and_says_why(
+    gateway: Gateway, body: dict, code: str, field: str | None, said: str
+) -> None:
+    """Only the worker knows its tokens and its context: 422 with its reason, also in the ledger."""
+    response = gateway.ask(**{"model": "abacus", "question": QUESTION, "n": 2, **body})
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem.get("field")) == (422, code, field)
+    assert said in problem["detail"]
