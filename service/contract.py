@@ -56,7 +56,7 @@ class AnswerRequest(Strict):
     quorum: int = Field(default=1, ge=1, lt=2**31)
     min_confidence: None = Field(default=None, description="needs a fitted calibrator: not served by this version")
     background: bool = False
-    stream: Literal[False] = False
+    stream: bool = Field(default=False, description="the answer's events (SSE) in place of the answer")
     include: frozenset[Literal["samples", "calls"]] = frozenset()
 
     @model_validator(mode="after")
@@ -84,6 +84,16 @@ class AnswerRequest(Strict):
     def asked(self) -> str:
         """The question itself: the last user's turn."""
         return self.prompt[-1].content
+
+
+class AggregateRequest(Strict):
+    """How to choose again among an answer's samples; what is left out stays as the answer had it."""
+
+    aggregator: Named = "auto"
+    answer_type: Named = "auto"
+    choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
+    budget: Budget = Budget()
+    include: frozenset[Literal["samples", "calls"]] = frozenset()
 
 
 class Status(StrEnum):
@@ -242,6 +252,7 @@ class Answer(BaseModel):
 
     id: str
     object: Literal["answer"] = "answer"
+    parent: str | None = Field(default=None, description="the answer whose samples this one chose among again")
     created: int
     model: str
     status: Status

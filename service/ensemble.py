@@ -32,11 +32,23 @@ class Chosen:
     route: str | None = None
 
 
-async def solve(plan: Plan, line: Line, created: int, judge: Judge | None = None) -> Answer:
-    """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
-    started = time.monotonic()
+async def solve(
+    plan: Plan,
+    line: Line,
+    created: int,
+    judge: Judge | None = None,
+    *,
+    elapsed_s: float = 0.0,
+    drawn: Gathered | None = None,
+) -> Answer:
+    """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used.
+
+    `elapsed_s`: how much of its budget the answer had used before, where another gateway began with it. `drawn`: the
+    samples to choose among, where they are there already.
+    """
+    started = time.monotonic() - elapsed_s
     reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge, plan.shown)
-    gathered = await _draw(plan, line, reader, started)
+    gathered = drawn or await _draw(plan, line, reader, started)
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))

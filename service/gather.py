@@ -24,13 +24,25 @@ Draws = Callable[[range, Mapping[int, Sample]], Awaitable[Sequence[Draw]]]
 """What each sample of a wave is drawn from, in index order, given the samples of the waves before."""
 
 
+Recall = Callable[[str, str], Awaitable[Mapping[int, Sample]]]
+"""The samples that are stored of an answer (its id) and a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry."""
+    """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry.
+
+    `recall` gives what the ledger holds of an answer's batch; it is there where another gateway began with the answer.
+    """
 
     dispatcher: Dispatcher
     mailroom: Mailroom
     job_samples: int
+    recall: Recall | None = None
+
+
+Wanted = tuple[Job, set[int]]
+"""A job, and which of its indices are still to come."""
 
 
 def alike(draw: Draw) -> Draws:
@@ -90,11 +102,16 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
     open_jobs: dict[str, set[int]] = {}
     with line.mailroom.box(order.answer_id, order.batch) as box:
         try:
+            await _recall(line, order, gathered)  # after the box is there: what is stored from now on comes by itself
             for wave in _waves(order):
+                if gathered.stopped:
+                    break
+                if all(index in gathered.samples for index in wave):
+                    continue
                 draws = await order.draws(wave, gathered.samples)
-                await _launch(line, order, wave, draws, open_jobs)
+                await _launch(line, order, _jobs(order, wave, draws, line.job_samples, gathered.samples), open_jobs)
                 await _collect(box, order, gathered, open_jobs, started)
-                if gathered.stopped or gathered.timed_out:
+                if gathered.timed_out:
                     break
         finally:
             gathered.total_s = time.monotonic() - started
@@ -102,6 +119,17 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
             if unfinished:
                 await _cancel(line, order.answer_id, unfinished)
     return gathered
+
+
+async def _recall(line: Line, order: Order, gathered: Gathered) -> None:
+    """Starts from what the ledger holds, as if it had just arrived."""
+    if line.recall is None:
+        return
+    stored = await line.recall(order.answer_id, order.batch)
+    gathered.samples.update((index, stored[index]) for index in sorted(stored) if 0 <= index < order.n)
+    if gathered.samples:
+        gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
+        gathered.stopped = gathered.kept is not None
 
 
 async def _cancel(line: Line, answer_id: str, job_ids: list[str]) -> None:
@@ -117,49 +145,54 @@ def _waves(order: Order) -> list[range]:
     return [range(first, min(first + size, order.n)) for first in range(0, order.n, size)]
 
 
-async def _launch(line: Line, order: Order, wave: range, draws: Sequence[Draw], open_jobs: dict[str, set[int]]) -> None:
-    """Queues one wave and notes each job's indices in `open_jobs`.
+async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: dict[str, set[int]]) -> None:
+    """Queues the jobs of one wave and notes in `open_jobs` which indices each is to bring.
 
     A caller that is cancelled here has its jobs queued first, so that they can be cancelled: a command that is already
     on its way to the server cannot be called back.
     """
-    jobs = _jobs(order, wave, draws, line.job_samples)
-    open_jobs |= {job.job_id: set(range(job.first, job.last)) for job in jobs}
-    for model in dict.fromkeys(job.model for job in jobs):
+    open_jobs |= {job.job_id: indices for job, indices in jobs}
+    for model in dict.fromkeys(job.model for job, _ in jobs):
         left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
-        await unbroken(line.dispatcher.submit([job for job in jobs if job.model == model], left_ms))
+        await unbroken(line.dispatcher.submit([job for job, _ in jobs if job.model == model], left_ms))
 
 
-def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int) -> list[Job]:
-    """One job for each run of equal draws, at most `longest` samples long.
+def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int, there: Mapping[int, Sample]) -> list[Wanted]:
+    """One job for each run of equal draws, at most `longest` samples long, with the indices that are not `there` yet.
+
+    A job of which all is there is left out. The others are the same whatever is there, so that one which a gateway
+    before has queued is known again by its id.
 
     A run that is cut by a bar of its own is one job, however long: the first samples of a job set its bar.
     """
-    jobs: list[Job] = []
+    jobs: list[Wanted] = []
     for draw, group in itertools.groupby(zip(draws, wave, strict=True), key=lambda pair: pair[0]):
         indices = [index for _, index in group]
         cut = draw.sampling.cut
         most = order.n if cut is not None and cut.bar is None else longest
         for at in range(0, len(indices), most):
             run = indices[at : at + most]
-            jobs.append(
-                Job(
-                    job_id=f"{order.answer_id}:{order.batch}:{run[0]}",
-                    answer_id=order.answer_id,
-                    batch=order.batch,
-                    model=draw.model,
-                    kind=order.kind,
-                    messages=draw.messages,
-                    texts=_of_run(order.texts, run),
-                    pairs=_of_run(order.pairs, run),
-                    sampling=draw.sampling,
-                    first=run[0],
-                    last=run[-1] + 1,
-                    question_id=order.question_id,
-                    use="sampling" if order.batch == SAMPLES else "aggregation",
-                )
-            )
+            if missing := {index for index in run if index not in there}:
+                jobs.append((_job(order, draw, run), missing))
     return jobs
+
+
+def _job(order: Order, draw: Draw, run: Sequence[int]) -> Job:
+    return Job(
+        job_id=f"{order.answer_id}:{order.batch}:{run[0]}",
+        answer_id=order.answer_id,
+        batch=order.batch,
+        model=draw.model,
+        kind=order.kind,
+        messages=draw.messages,
+        texts=_of_run(order.texts, run),
+        pairs=_of_run(order.pairs, run),
+        sampling=draw.sampling,
+        first=run[0],
+        last=run[-1] + 1,
+        question_id=order.question_id,
+        use="sampling" if order.batch == SAMPLES else "aggregation",
+    )
 
 
 def _of_run(texts: tuple[str, ...], run: Sequence[int]) -> tuple[str, ...]:

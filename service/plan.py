@@ -73,17 +73,33 @@ class Plan:
         return self.sampler.shown(self.task, self.seed, index)
 
 
-def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
-    """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field."""
+def new_answer_id() -> str:
+    """An id that nobody can guess."""
+    return f"ans_{secrets.token_hex(12)}"
+
+
+def make_plan(
+    request: AnswerRequest,
+    pool: Pool,
+    settings: Settings,
+    *,
+    answer_id: str | None = None,
+    seed: int | None = None,
+) -> Plan:
+    """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field.
+
+    With the `answer_id` and the `seed` of an answer that was planned before, the plan is that one's again.
+    """
     _check_caps(request, settings)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
     _check_pool(pool, aggregator, stop, request.sampling)
     n, warnings = _affordable(request)
     # A seed that the caller did not give is drawn now and recorded, so that the answer can be drawn again.
-    seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbelow(2**31)
+    asked = request.sampling.seed if seed is None else seed
+    seed = secrets.randbelow(2**31) if asked is None else asked
     return Plan(
-        answer_id=f"ans_{secrets.token_hex(12)}",
+        answer_id=answer_id or new_answer_id(),
         model=request.model,
         task=Task(question=request.asked, choices=request.choices),
         messages=request.prompt,

@@ -21,6 +21,7 @@ from service.contract import (
 from service.ledger import Record
 from service.plan import build, default_stop
 from service.reading import Reader
+from service.reply import sample_reply
 from service.samplers import SAMPLERS
 from service.stopping.base import Options
 from service.stopping.none import NoStop
@@ -60,6 +61,7 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
             )
             for found in reading.classes
         ],
+        samples=[sample_reply(candidate) for candidate in reading.candidates],
         usage=Usage(samples=SampleCounts(requested=request.n, finished=len(samples) - failed, failed=failed)),
     )
 

@@ -81,7 +81,7 @@ def make_answer(
             )
             for s in verdict.ranking
         ],
-        samples=[_sample(candidate) for candidate in reading.candidates],
+        samples=[sample_reply(candidate) for candidate in reading.candidates],
         calls=[_call(call) for call in spent.calls],
         usage=_usage(plan, gathered, reading, spent),
         timing=_timing(gathered, spent),
@@ -125,7 +125,8 @@ def options_of(plugin: object) -> dict[str, object]:
     return options.model_dump(mode="json") if isinstance(options, BaseModel) else {}
 
 
-def _sample(candidate: Candidate) -> SampleReply:
+def sample_reply(candidate: Candidate) -> SampleReply:
+    """One sample as the reply shows it."""
     sample, found = candidate.sample, candidate.extraction
     return SampleReply(
         index=sample.index,

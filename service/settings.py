@@ -39,6 +39,10 @@ class Settings(BaseSettings):
         default=250, ge=10, le=60_000, description="processor time of one comparison; beyond it the two are not equal"
     )
     math_memory_mb: int = Field(default=320, ge=256, description="memory of one process that compares expressions")
+    gateway_lease_ms: int = Field(
+        default=6000, ge=300, description="a gateway that is silent for this long has its answers taken over"
+    )
+    drain_s: float = Field(default=30.0, ge=0, description="how long answers in progress may end after SIGTERM")
     max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
 
     @cached_property

@@ -1,0 +1,28 @@
+"""Choosing again: the request that another verdict over stored samples answers."""
+
+from service.candidates import Exclusion
+from service.contract import AggregateRequest, Answer, AnswerRequest
+
+
+def again(request: AnswerRequest, asked: AggregateRequest) -> AnswerRequest:
+    """The request as it was, with what `asked` wants otherwise. Samples are not drawn, so no rule stops them."""
+    plain = {"stop": "none", "background": False, "stream": False, "quorum": 1}
+    changed = asked.model_dump(exclude_unset=True)
+    return AnswerRequest.model_validate({**request.model_dump(exclude_unset=True), **plain, **changed})
+
+
+def kept_of(reply: Answer | None) -> int | None:
+    """How many leading samples counted when the answer was given; None: all."""
+    late = [s.index for s in (reply.samples or [] if reply else []) if s.excluded is Exclusion.AFTER_STOP]
+    return min(late, default=None)
+
+
+def of_parent(answer: Answer, parent: str) -> Answer:
+    """The answer as one that chose again: it has cost its calls and no sample."""
+    calls = answer.calls or []
+    spent = {
+        "prompt_tokens": sum(call.prompt_tokens for call in calls),
+        "completion_tokens": sum(call.completion_tokens for call in calls),
+        "saved_tokens": 0,
+    }
+    return answer.model_copy(update={"parent": parent, "usage": answer.usage.model_copy(update=spent)})
