@@ -52,11 +52,10 @@ def standings(panel: Panel, voting: Sequence[Voter], weights: Sequence[float]) -
 
     `share` is of all positive weight; where there is none, of the votes.
     """
-    found = []
-    for place, answer_class in enumerate(panel.classes):
-        own = [weight for voter, weight in zip(voting, weights, strict=True) if voter.place == place]
-        if own:
-            found.append(Standing(answer_class, len(own), math.fsum(own), 0.0))
+    given: dict[int, list[float]] = {}
+    for voter, weight in zip(voting, weights, strict=True):
+        given.setdefault(voter.place, []).append(weight)
+    found = [Standing(panel.classes[place], len(own), math.fsum(own), 0.0) for place, own in given.items()]
     found.sort(key=lambda standing: (-standing.weight, standing.answer_class.members[0]))
     total = math.fsum(max(standing.weight, 0.0) for standing in found)
     if total > 0:

@@ -1,5 +1,6 @@
 """The consensus region: for points and boxes on a screen, the place on which most of them agree."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -12,11 +13,11 @@ from service.aggregators.base import Ask, Panel, Verdict
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.weighing import unweighted
 from service.answer_types.boxes import printed, region
-from service.answer_types.regions import POINT_SIDE, Consensus, Votes
+from service.answer_types.regions import POINT_SIDE, Box, Consensus, consensus, shared
 from workers.wire.messages import Provides
 
 MAX_BOXES = 256
-"""The grid has up to (2K)^2 cells for K boxes: beyond this many it would take seconds."""
+"""The grid has up to (2K)^2 cells for K boxes: this many take about half a second, twice as many four times that."""
 
 
 class RegionOptions(base.Options):
@@ -26,7 +27,7 @@ class RegionOptions(base.Options):
     """
 
     answer: Literal["auto", "point", "box"] = "auto"
-    point_side: float = Field(default=POINT_SIDE, gt=0.0, le=1e6)
+    point_side: float = Field(default=POINT_SIDE, ge=1e-3, le=1e6)
 
 
 class Region:
@@ -65,13 +66,14 @@ class Region:
             return fall_back(panel, self.name, "an_answer_is_no_region")
         if len(numbers) > MAX_BOXES:
             return fall_back(panel, self.name, f"more_than_{MAX_BOXES}_boxes")
-        votes = Votes([region(each) for each in numbers], self.options.point_side)
-        found = votes.consensus()
-        assert found is not None  # there are boxes
+        boxes = [region(each).spread(self.options.point_side) for each in numbers]
+        found = consensus(boxes, self.options.point_side)
+        if found is None:
+            return fall_back(panel, self.name, "no_box_has_an_area")
         point = self.options.answer == "point" or (
             self.options.answer == "auto" and all(len(each) == 2 for each in numbers)
         )
-        best = _nearest(votes, numbers, voting, self.options.point_side)
+        best = _nearest(boxes, voting)
         return await self._verdict(panel, voting, found, point, best)
 
     async def _verdict(
@@ -98,11 +100,13 @@ class Region:
         )
 
 
-def _nearest(votes: Votes, numbers: Sequence[tuple[float, ...]], voting: Sequence[Voter], side: float) -> Voter:
-    """The voter whose box has the highest mean vote; ties go to the smallest index."""
-    consistency = {key: votes.consistency(region(key), side) for key in dict.fromkeys(numbers)}
-    pairs = zip(voting, numbers, strict=True)
-    return min(pairs, key=lambda pair: (-consistency[pair[1]], pair[0].index))[0]
+def _nearest(boxes: Sequence[Box], voting: Sequence[Voter]) -> Voter:
+    """The voter with the most votes within its own box, in the mean over its area; ties go to the smallest index.
+
+    The votes within a box add up to what it shares with every box, itself included.
+    """
+    means = {box: math.fsum(shared(box, other) for other in boxes) / box.area for box in dict.fromkeys(boxes)}
+    return min(zip(voting, boxes, strict=True), key=lambda pair: (-means[pair[1]], pair[0].index))[0]
 
 
 def _coordinates(voter: Voter) -> tuple[float, ...] | None:

@@ -72,7 +72,7 @@ def evaluate(
     from service.evaluation.run import Wanted, served
     from service.evaluation.run import evaluate as run
     from service.evaluation.table import as_json as to_json
-    from service.evaluation.table import as_table
+    from service.evaluation.table import as_table, statistics_table
 
     _sensible(offline=offline, online=compare or serve, seed=seed)
     settings = Settings()
@@ -86,6 +86,9 @@ def evaluate(
         fail("eval", error)
     write_json(to_json(reports), as_json)
     show(as_table(reports))
+    if (statistics := statistics_table(reports)) is not None:
+        out.print()
+        show(statistics)
     different = [pair for report in reports for row in report.rows for pair in row.different]
     for online, recorded in different[:5]:
         err.print(
@@ -118,7 +121,7 @@ def extraction_report(data: list[Path] | None, as_json: Path | None) -> None:
 
 def show(table: Table) -> None:
     """Prints a table in its own width: a narrow terminal wraps lines, which is easier to read than cut-off numbers."""
-    Console(width=max(out.width, 150)).print(table)
+    Console(width=max(out.width, 300)).print(table)
 
 
 def _sensible(*, offline: bool, online: bool, seed: int) -> None:

@@ -20,6 +20,7 @@ from service.candidates import Exclusion
 from service.contract import Choice
 from service.plan import build
 from service.reply import confidence
+from tests.ballots import of_models
 from workers.wire.messages import SampleStatistics
 
 COUNTING = ("auto", "vote")
@@ -101,6 +102,28 @@ def test_any_order_of_the_same_samples_gives_the_same_verdict(name, options, giv
     samples = drawn(given)
     shuffled = random.sample(samples, len(samples))
     assert aggregate(name, panel_of(shuffled), options) == aggregate(name, panel_of(samples), options)
+
+
+@every_case
+@few
+@given(
+    given=votes,
+    sources=st.lists(st.sampled_from("xyz"), min_size=9, max_size=9),
+    random=st.randoms(use_true_random=False),
+)
+def test_members_of_unequal_weight_are_heeded_or_the_verdict_says_not(
+    name, options, given, sources, random, panel_of, drawn
+) -> None:
+    """Order of arrival changes nothing; where all weigh the same, however little, the answer is that without weights."""
+    samples, weights = drawn(given), {"x": 0.1, "y": 3.0, "z": 1.0}
+    shuffled = random.sample(samples, len(samples))
+    mine = sources[: len(samples)]
+    here, there = (aggregate(name, of_models(panel_of(each), mine, weights), options) for each in (samples, shuffled))
+    assert here == there
+    unheeded = f"{name} does not heed the members' weights" in here.warnings
+    assert unheeded == (name in ("best_of_n", "maxmin") and len(set(mine)) > 1)
+    alike = of_models(panel_of(samples), "x" * len(samples), weights)
+    assert aggregate(name, alike, options).answer == aggregate(name, panel_of(samples), options).answer
 
 
 @every_case

@@ -130,6 +130,27 @@ def test_what_makes_no_sense_is_refused_with_a_reason(
     assert said in done.stderr
 
 
+def test_how_well_a_statistic_tells_right_from_wrong_is_counted_within_questions(tmp_path: Path) -> None:
+    """q0: right .9 and .2, wrong .5 and .2: 1 + 1 + 0 + 1/2 of 4. q1: all right, no pair. q2: right at entropy 1 and
+    wrong at 2, 1 of 1; the third has no vote.
+    """
+    given = [
+        [("4", {"p_true": 0.9}), ("4", {"p_true": 0.2}), ("5", {"p_true": 0.5}), ("5", {"p_true": 0.2})],
+        [("4", {"p_true": 0.1}), ("4", {"p_true": 0.9})],
+        [("4", {"entropy": 1.0}), ("7", {"entropy": 2.0}), ("", {"entropy": 0.0})],
+    ]
+    rows = [
+        {"id": str(i), "question": "?", "gold": "4", "samples": [{"text": t, "statistics": s} for t, s in samples]}
+        for i, samples in enumerate(given)
+    ]
+    path = tmp_path / "made.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {one["statistic"]: one for one in run(path, "--answer-type", "number")["statistics"]}
+    assert set(found) == {"p_true", "entropy"}
+    assert (found["p_true"]["value"], found["p_true"]["pairs"], found["p_true"]["questions"]) == (2.5 / 4, 4, 1)
+    assert (found["entropy"]["value"], found["entropy"]["pairs"]) == (1.0, 1)
+
+
 @pytest.mark.parametrize(
     ("written", "body"),
     [
