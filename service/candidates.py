@@ -60,11 +60,12 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sample with its answer, or with the reason why it has none."""
+    """A sample with its answer, or with the reason why it has none. `source`: the model, where a plan has several."""
 
     sample: Sample
     extraction: Extraction | None
     excluded: Exclusion | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

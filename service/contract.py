@@ -114,13 +114,14 @@ class Status(StrEnum):
 
 
 class AggregatorReply(BaseModel):
-    """Which aggregator chose, with which options; `route` is why `auto` took it."""
+    """Which aggregator chose, with which options; `route` is why `auto` took it, `notes` what it found on its way."""
 
     name: str
     options: dict[str, object] = {}
     fallback_from: str | None = None
     fallback_reason: str | None = None
     route: str | None = None
+    notes: list[str] = []
 
 
 class StopReply(BaseModel):
@@ -142,10 +143,11 @@ class Certificate(BaseModel):
 class Confidence(BaseModel):
     """Evidence of how sure the answer is. Only `value` would be a probability of being right, and only if calibrated.
 
-    vote_share: winning votes / all votes. margin: (first - second) / all votes. entropy: of the classes' shares, 0
-    (unanimous) to 1 (all different), divided by the log of the number of votes. posterior: 1 - I(1/2; v1 + 1, v2 + 1),
-    belief that the leader leads the runner-up in the model's distribution; no error bound. certified_flips: how many
-    votes could be switched without changing the winner. support: share of votes that agree with the answer given.
+    The winner is the first of `candidates`, with weights not always the class with most votes. vote_share: its votes /
+    all votes. margin: (its votes - the most of another) / all votes. entropy: of the shares of votes, 0 (unanimous) to
+    1 (all different), over the log of their number. posterior: 1 - I(1/2; v1 + 1, v2 + 1), belief that it leads the
+    other; no error bound. certified_flips: how many votes could surely be switched without changing the winner.
+    support: share of votes for the answer given; statistics: their means. distinct: how many answers differ.
     """
 
     value: float | None = None
@@ -157,6 +159,8 @@ class Confidence(BaseModel):
     certified_flips: int = 0
     support: float = 0.0
     novel: bool = False
+    distinct: int = 0
+    statistics: SampleStatistics | None = None
     certificate: Certificate | None = None
 
 

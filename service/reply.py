@@ -1,12 +1,14 @@
 """Turning what happened into the reply."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from service.aggregators.base import Aggregator, Verdict
 from service.asking import Call
-from service.candidates import Candidate, Exclusion
+from service.candidates import AnswerClass, Candidate, Exclusion
 from service.confidence.signals import certified_flips, entropy_ratio, margin, posterior_lead
 from service.contract import (
     AggregatorReply,
@@ -26,7 +28,7 @@ from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
 from service.reading import Reading
-from workers.wire.messages import FailureKind, Sample
+from workers.wire.messages import FailureKind, Sample, SampleStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,10 @@ def make_answer(
             fallback_from=verdict.fallback_from,
             fallback_reason=verdict.fallback_reason,
             route=route,
+            notes=list(verdict.notes),
         ),
         stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
-        confidence=confidence(verdict),
+        confidence=confidence(verdict, reading.candidates),
         candidates=[
             CandidateReply(
                 answer=s.answer_class.answer,
@@ -89,23 +92,44 @@ def make_answer(
     )
 
 
-def confidence(verdict: Verdict) -> Confidence:
-    """The raw signals of a verdict's ranking."""
+def confidence(verdict: Verdict, candidates: Sequence[Candidate]) -> Confidence:
+    """The raw signals of a verdict's ranking, whose first is the winner, and of the samples that gave its answer."""
     votes = [standing.votes for standing in verdict.ranking]
     if not votes:
         return Confidence(novel=verdict.novel)
-    ordered = sorted(votes, reverse=True)
-    leader, runner_up, total = ordered[0], (ordered[1] if len(ordered) > 1 else 0), sum(votes)
+    leader, runner_up, total = votes[0], max(votes[1:], default=0), sum(votes)
     return Confidence(
         vote_share=leader / total,
         margin=margin(leader, runner_up, total),
         entropy=entropy_ratio(votes),
         posterior=posterior_lead(leader, runner_up),
-        certified_flips=certified_flips(leader, runner_up),
+        certified_flips=certified_flips(leader, runner_up) if verdict.flips is None else verdict.flips,
         support=verdict.support,
         novel=verdict.novel,
+        distinct=sum(count > 0 for count in votes),
+        statistics=_statistics(verdict, candidates),
         certificate=Certificate(void="not computed by this version"),
     )
+
+
+def _statistics(verdict: Verdict, candidates: Sequence[Candidate]) -> SampleStatistics | None:
+    """The mean statistics of the class of the answer given; None where no sample gave it."""
+    members = next((s.answer_class.members for s in verdict.ranking if _holds(s.answer_class, verdict)), ())
+    voting = [c.sample.statistics for c in candidates if c.sample.index in members and c.excluded is None]
+    if not voting:
+        return None
+    means: dict[str, float] = {}
+    for name in SampleStatistics.model_fields:
+        found = [value for each in voting if (value := getattr(each, name)) is not None]
+        if found:
+            means[name] = math.fsum(found) / len(found)
+    return SampleStatistics(**means)
+
+
+def _holds(answer_class: AnswerClass, verdict: Verdict) -> bool:
+    if verdict.sample_index is None:
+        return not verdict.novel and answer_class.answer == verdict.answer
+    return verdict.sample_index in answer_class.members
 
 
 def _status(gathered: Gathered, verdict: Verdict) -> tuple[Status, str | None]:

@@ -39,7 +39,9 @@ def evaluate(
     data: Annotated[
         list[Path] | None, typer.Argument(help="recorded questions: .jsonl or .jsonl.gz", exists=True)
     ] = None,
-    aggregators: Annotated[str, typer.Option(help="names, separated by commas")] = "vote",
+    aggregators: Annotated[
+        str, typer.Option(help="names, separated by commas; with options: borda:statistic=p_true:p=0.5")
+    ] = "vote",
     n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
     stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
     answer_type: Annotated[
@@ -70,7 +72,7 @@ def evaluate(
     from service.evaluation.run import Wanted, served
     from service.evaluation.run import evaluate as run
     from service.evaluation.table import as_json as to_json
-    from service.evaluation.table import as_table
+    from service.evaluation.table import as_table, statistics_table
 
     _sensible(offline=offline, online=compare or serve, seed=seed)
     settings = Settings()
@@ -84,6 +86,9 @@ def evaluate(
         fail("eval", error)
     write_json(to_json(reports), as_json)
     show(as_table(reports))
+    if (statistics := statistics_table(reports)) is not None:
+        out.print()
+        show(statistics)
     different = [pair for report in reports for row in report.rows for pair in row.different]
     for online, recorded in different[:5]:
         err.print(
@@ -116,7 +121,7 @@ def extraction_report(data: list[Path] | None, as_json: Path | None) -> None:
 
 def show(table: Table) -> None:
     """Prints a table in its own width: a narrow terminal wraps lines, which is easier to read than cut-off numbers."""
-    Console(width=max(out.width, 150)).print(table)
+    Console(width=max(out.width, 300)).print(table)
 
 
 def _sensible(*, offline: bool, online: bool, seed: int) -> None:

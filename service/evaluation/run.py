@@ -15,6 +15,7 @@ from rich.progress import Progress
 from service.answer_types.base import Judge
 from service.equality.pool import math_pool
 from service.evaluation.datasets import Dataset, Record
+from service.evaluation.discrimination import discriminations
 from service.evaluation.offline import Offline
 from service.evaluation.online import CONCURRENCY, Online, client
 from service.evaluation.outcomes import Cell, Outcome, type_for
@@ -145,4 +146,5 @@ async def _report(run: Run, rows: Sequence[Row]) -> Report:
         rows=tuple(rows),
         single={name: mean([one.single for one in found]) for name, found in worths.items()},
         oracle={name: mean([float(one.oracle) for one in found]) for name, found in worths.items()},
+        statistics=discriminations(dataset.records, [one.right for one in worths[run.wanted.answer_types[0]]]),
     )

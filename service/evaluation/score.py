@@ -82,10 +82,11 @@ async def equal_answers(record: Record, one: Outcome, other: Outcome, judge: Jud
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What one question's samples are worth: the share of right ones, and whether any is."""
+    """What one question's samples are worth: the share of right ones, whether any is, and which (None: has no vote)."""
 
     single: float
     oracle: bool
+    right: tuple[bool | None, ...] = ()
 
 
 async def worth(record: Record, answer_type: str, judge: Judge | None = None) -> Worth:
@@ -102,10 +103,10 @@ async def worth(record: Record, answer_type: str, judge: Judge | None = None) ->
     reading = await reader.read({sample.index: sample for sample in record.samples})
     grader = Grader(record, judge)
     right = [
-        candidate.excluded is None and await grader.extraction(candidate.extraction, reading.answer_type)
+        await grader.extraction(candidate.extraction, reading.answer_type) if candidate.excluded is None else None
         for candidate in reading.candidates
     ]
-    return Worth(sum(right) / len(right), any(right))
+    return Worth(right.count(True) / len(right), any(right), tuple(right))
 
 
 def mean(values: list[float]) -> float:

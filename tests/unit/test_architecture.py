@@ -19,7 +19,7 @@ from service.stopping import STOPPING_RULES
 ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors", "vllm"}
 NO_PLUGINS = {
-    "aggregators": {"__init__", "base", "counting", "prompt"},
+    "aggregators": {"__init__", "ballot", "base", "counting", "measures", "preference", "prompt", "weighing"},
     "answer_types": {
         "__init__",
         "base",
