@@ -13,8 +13,6 @@ from service.contract import (
     Answer,
     CallReply,
     CandidateReply,
-    Certificate,
-    Confidence,
     SampleCounts,
     SampleReply,
     Status,
@@ -22,10 +20,13 @@ from service.contract import (
     Timing,
     Usage,
 )
+from service.evidence import Claims, claims, shadow_of
+from service.evidence_reply import Confidence
 from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
-from service.reading import Reading
+from service.reading import Reading, Shadowed
+from service.stopping.base import is_shadow
 from workers.wire.messages import FailureKind, Sample
 
 
@@ -48,6 +49,7 @@ def make_answer(
     route: str | None,
     spent: Spent,
     created: int,
+    shadowed: Shadowed | None = None,
 ) -> Answer:
     """The reply, with all samples and calls; the HTTP layer leaves out what was not asked for."""
     status, reason = _status(gathered, verdict)
@@ -68,8 +70,14 @@ def make_answer(
             fallback_reason=verdict.fallback_reason,
             route=route,
         ),
-        stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
-        confidence=confidence(verdict),
+        stop=StopReply(
+            name=plan.stop.name,
+            options=options_of(plan.stop),
+            stopped=gathered.stopped,
+            lead=plan.lead,
+            shadow=shadow_of(plan, gathered, shadowed, verdict) if is_shadow(plan.stop) else None,
+        ),
+        confidence=confidence(verdict, claims(plan, reading, verdict, aggregator)),
         candidates=[
             CandidateReply(
                 answer=s.answer_class.answer,
@@ -89,11 +97,11 @@ def make_answer(
     )
 
 
-def confidence(verdict: Verdict) -> Confidence:
-    """The raw signals of a verdict's ranking."""
+def confidence(verdict: Verdict, claimed: Claims) -> Confidence:
+    """The raw signals of a verdict's ranking, and what can be claimed of its answer."""
     votes = [standing.votes for standing in verdict.ranking]
     if not votes:
-        return Confidence(novel=verdict.novel)
+        return Confidence(novel=verdict.novel, certificate=claimed.certificate)
     ordered = sorted(votes, reverse=True)
     leader, runner_up, total = ordered[0], (ordered[1] if len(ordered) > 1 else 0), sum(votes)
     return Confidence(
@@ -103,8 +111,10 @@ def confidence(verdict: Verdict) -> Confidence:
         posterior=posterior_lead(leader, runner_up),
         certified_flips=certified_flips(leader, runner_up),
         support=verdict.support,
+        support_lower_95=claimed.support_lower_95,
+        ppr=claimed.ppr,
         novel=verdict.novel,
-        certificate=Certificate(void="not computed by this version"),
+        certificate=claimed.certificate,
     )
 
 
@@ -160,12 +170,15 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
     drawn: list[Sample] = [*gathered.samples.values(), *(call.sample for call in spent.calls)]
     failed = failures(gathered).total()
     excluded = [c.excluded for c in reading.candidates]
+    saved = plan.n - len(gathered.samples) if gathered.stopped else 0
+    lengths = [s.completion_tokens for s in gathered.samples.values() if s.failure is None]
     return Usage(
         samples=SampleCounts(
             requested=plan.n,
             finished=len(gathered.samples) - failed,
             failed=failed,
             cancelled=plan.n - len(gathered.samples),
+            saved=saved,
             unparsable=sum(e in (Exclusion.NO_ANSWER, Exclusion.EMPTY, Exclusion.UNCLOSED_THINKING) for e in excluded),
             truncated=excluded.count(Exclusion.TRUNCATED),
             cut=excluded.count(Exclusion.CUT),
@@ -173,6 +186,8 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
         prompt_tokens=sum(s.prompt_tokens for s in drawn),
         completion_tokens=sum(s.completion_tokens for s in drawn),
         aggregation_calls=len(spent.calls),
+        requested_tokens=plan.n * plan.sampling.max_tokens,
+        stop_saved_tokens=round(saved * sum(lengths) / len(lengths)) if lengths else 0,
         saved_tokens=sum(s.saved_tokens for s in gathered.samples.values()),
     )
 

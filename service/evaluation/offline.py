@@ -56,7 +56,7 @@ class Offline:
         return replace(outcome, right=await Grader(record, self._judge).answer(outcome.answer, outcome.answer_type))
 
 
-async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], int | None]:
+async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], range | None]:
     """Lets samples arrive as the service draws them: a wave at a time, or one by one where all are launched at once."""
     step = plan.n if plan.stop.name == "none" else plan.wave or 1
     samples: dict[int, Sample] = {}
