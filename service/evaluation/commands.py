@@ -39,7 +39,9 @@ def evaluate(
     data: Annotated[
         list[Path] | None, typer.Argument(help="recorded questions: .jsonl or .jsonl.gz", exists=True)
     ] = None,
-    aggregators: Annotated[str, typer.Option(help="names, separated by commas")] = "vote",
+    aggregators: Annotated[
+        str, typer.Option(help="names, separated by commas; with options: borda:statistic=p_true:p=0.5")
+    ] = "vote",
     n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
     stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
     answer_type: Annotated[

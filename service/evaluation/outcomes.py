@@ -1,5 +1,6 @@
 """One cell of an evaluation, the request that it means for a question, and what comes of it."""
 
+import json
 from dataclasses import dataclass
 
 from service.answer_types import ANSWER_TYPES
@@ -11,7 +12,7 @@ AS_RECORDED = "as-recorded"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How every question of a data set is answered once. `answer_type` may be AS_RECORDED."""
+    """How every question of a data set is answered once. `aggregator`: see `named`; `answer_type`: or AS_RECORDED."""
 
     aggregator: str
     n: int
@@ -40,6 +41,24 @@ def type_for(record: Record, answer_type: str) -> str:
     return record.answer_type if record.answer_type and record.answer_type in ANSWER_TYPES else "auto"
 
 
+def named(written: str) -> str | dict[str, object]:
+    """A plug-in as a request names it, from NAME or NAME:OPTION=VALUE:OPTION=VALUE.
+
+    A value is JSON, else a text; A+B is a list of the two, and A+ of one.
+    """
+    name, *options = written.split(":")
+    if not options:
+        return name
+    return {"name": name, **{key: _value(value) for key, _, value in (option.partition("=") for option in options)}}
+
+
+def _value(written: str) -> object:
+    try:
+        return json.loads(written)
+    except ValueError:
+        return [part for part in written.split("+") if part] if "+" in written else written
+
+
 def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
     """The body of POST /v1/answers; n is at most the number of recorded samples."""
     return {
@@ -47,7 +66,7 @@ def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
         "question": record.question,
         "question_id": record.id if len(record.id) <= 200 else None,
         "n": min(cell.n, len(record.samples)),
-        "aggregator": cell.aggregator,
+        "aggregator": named(cell.aggregator),
         "stop": cell.stop,
         "answer_type": type_for(record, cell.answer_type),
         "choices": record.choices if record.choices and len(record.choices) > 1 else None,
