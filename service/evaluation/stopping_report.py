@@ -11,9 +11,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import Judge
+from service.answer_types.base import AnswerType, Judge, is_judged
+from service.candidates import Extraction, Task
 from service.certifying import evidence_for
 from service.equality.pool import math_pool
 from service.evaluation.datasets import Dataset, Record, lines, read_dataset
@@ -118,7 +120,7 @@ async def measure(
     records = [record for record in dataset.records if record.samples]
     orders = [[record.shuffled(seed) for seed in ORDERS] for record in records]
     async with contextlib.aclosing(math_pool(settings)) as pool:
-        offline = Offline(dataset, settings, pool)
+        offline = Offline(dataset, settings, pool, _Remembering)
         full = [await _outcomes(offline, each, n, "none") for each in orders]
         rows = []
         for rule in rules:
@@ -137,6 +139,28 @@ async def measure(
         to_certify=mean(reached),
         rows=tuple(rows),
     )
+
+
+class _Remembering:
+    """An answer type that reads each text once, since every rule and order reads the same ones again."""
+
+    _found: ClassVar[dict[tuple[str, Task, str], Extraction | None]] = {}
+
+    def __init__(self, answer_type: AnswerType) -> None:
+        self._type = answer_type
+        self.name, self.Options, self.exact = answer_type.name, answer_type.Options, answer_type.exact
+        self.judged = is_judged(answer_type)
+
+    def extract(self, text: str, task: Task) -> Extraction | None:
+        """What the answer type finds."""
+        at = (self.name, task, text)
+        if at not in self._found:
+            self._found[at] = self._type.extract(text, task)
+        return self._found[at]
+
+    def same(self, left: Extraction, right: Extraction) -> bool:
+        """What the answer type says."""
+        return self._type.same(left, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +195,9 @@ async def draws_to_certify(record: Record, n: int, judge: Judge | None = None, a
     """After how many of the first n samples the answer that leads then is certified; None if it is not."""
     answer_type = build(ANSWER_TYPES, type_for(record, AS_RECORDED), "answer_type")
     samples = {sample.index: sample for sample in record.samples[:n]}
-    reading = await Reader(record.task, answer_type, NoStop(Options()), len(samples), judge=judge).read(samples)
+    reading = await Reader(record.task, _Remembering(answer_type), NoStop(Options()), len(samples), judge=judge).read(
+        samples
+    )
     evidence = evidence_for(reading.answer_type)
     for drawn, candidate in enumerate(reading.candidates, start=1):
         evidence.see([candidate])
