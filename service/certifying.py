@@ -14,8 +14,7 @@ class Evidence:
     """The labels of the contiguous finished prefix, in the order of launch, and the test that has seen them.
 
     The label of a completion is its answer's identity where that decides which answers are equal, and with whatever
-    sets it apart (a unit) where answers are merged afterwards. Completions without an answer have none. `divided`: one
-    identity was divided by units, so that classes are no longer a fixed function of the text.
+    sets it apart (a unit) where answers are merged afterwards. Completions without an answer have none.
     """
 
     exact: bool
@@ -23,8 +22,6 @@ class Evidence:
     labels: list[Hashable] = field(default_factory=list)
     looked: int = 0
     ended: bool = False
-    divided: bool = False
-    _aparts: dict[Hashable, Hashable] = field(default_factory=dict)
 
     def see(self, candidates: Iterable[Candidate]) -> None:
         """Goes on with the candidates, in index order, up to the first index that is missing or failed."""
@@ -41,8 +38,6 @@ class Evidence:
         found = candidate.extraction
         if found is None:
             return
-        if found.apart is not None and self._aparts.setdefault(found.identity, found.apart) != found.apart:
-            self.divided = True
         label = self._label(candidate)
         self.labels.append(label)
         self.test.see(label)
@@ -58,15 +53,24 @@ class Evidence:
         members = set(chosen.members)
         return {self._label(c) for c in candidates if c.sample.index in members and c.extraction is not None}
 
-    def p(self, held: Collection[Hashable], kinds: int = 1) -> float | None:
-        """The p-value that the class with these labels leads, corrected for so many answer types; None if void."""
-        if self.exact and self.divided:
-            return None
+    def p(self, held: Collection[Hashable], kinds: int = 1) -> float:
+        """The p-value that the class with these labels leads, corrected for so many answer types.
+
+        Where the type is exact and its answers are `divided`, classes are no fixed function of the text, and this is
+        no p-value of theirs.
+        """
         return min(1.0, kinds * self.test.p(held))
 
     def support(self, held: Collection[Hashable], kinds: int = 1) -> float:
         """The lower bound of the class's share at 95 %."""
         return support_lower(self.labels, held, 0.05 / kinds)
+
+
+def divided(candidates: Iterable[Candidate]) -> bool:
+    """True if something, such as a unit, sets answers of one identity apart."""
+    aparts: dict[Hashable, Hashable] = {}
+    found = [c.extraction for c in candidates if c.extraction is not None and c.extraction.apart is not None]
+    return any(aparts.setdefault(one.identity, one.apart) != one.apart for one in found)
 
 
 def evidence_for(answer_type: AnswerType) -> Evidence:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.aggregators.base import Aggregator, Verdict
 from service.candidates import AnswerClass
-from service.certifying import evidence_for
+from service.certifying import divided, evidence_for
 from service.confidence.signals import ppr
 from service.contract import Shadow
 from service.evidence_reply import Certificate, Void
@@ -34,10 +34,10 @@ def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregato
         void = Void.FIRST_SAMPLE_MISSING
     if void is not None or chosen is None:
         return Claims(Certificate(void=void or Void.NOT_COUNTED), ppr=bound)
+    if evidence.exact and divided(reading.candidates):
+        return Claims(Certificate(void=Void.UNITS_DIFFER), ppr=bound)
     held = evidence.held(reading.candidates, chosen)
     p = evidence.p(held, reading.kinds)
-    if p is None:
-        return Claims(Certificate(void=Void.UNITS_DIFFER), ppr=bound)
     certificate = Certificate(p=p, draws=evidence.test.seen, test="leader" if evidence.exact else "majority")
     return Claims(certificate, evidence.support(held, reading.kinds), bound)
 

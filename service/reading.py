@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from service.answer_types.auto import FOR_GOOD, Auto
 from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
 from service.candidates import AnswerClass, Candidate, Exclusion, Task
-from service.certifying import Evidence, evidence_for
+from service.certifying import Evidence, divided, evidence_for
 from service.classing import judged, make_candidate, make_classes
 from service.stopping.base import (
     Options,
@@ -188,6 +188,8 @@ class Reader:
         """The certificate's p-value for the leader of a prefix; each sample is looked at once per answer type."""
         kind = reading.answer_type
         evidence = self._evidence.setdefault(kind.name, evidence_for(kind))
+        if evidence.exact and divided(reading.candidates):
+            return None
         evidence.see(reading.candidates[evidence.looked :])
         held = evidence.held(reading.candidates, reading.classes[0]) if reading.classes else ()
         return evidence.p(held, reading.kinds)

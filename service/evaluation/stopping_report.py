@@ -16,7 +16,7 @@ from typing import ClassVar
 from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType, Judge, is_judged
 from service.candidates import Extraction, Task
-from service.certifying import evidence_for
+from service.certifying import divided, evidence_for
 from service.equality.pool import math_pool
 from service.evaluation.datasets import Dataset, Record, lines, read_dataset
 from service.evaluation.intervals import bootstrap
@@ -199,10 +199,11 @@ async def draws_to_certify(record: Record, n: int, judge: Judge | None = None, a
         samples
     )
     evidence = evidence_for(reading.answer_type)
+    if evidence.exact and divided(reading.candidates):
+        return None
     for drawn, candidate in enumerate(reading.candidates, start=1):
         evidence.see([candidate])
         leader = max(set(evidence.labels), key=evidence.labels.count, default=None)
-        p = evidence.p([leader], reading.kinds) if evidence.labels else None
-        if p is not None and p <= alpha:
+        if evidence.labels and evidence.p([leader], reading.kinds) <= alpha:
             return drawn
     return None

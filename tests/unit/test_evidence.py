@@ -119,6 +119,12 @@ def test_each_broken_assumption_is_named(claimed) -> None:
     assert {(one.certificate.p, one.support_lower_95) for one in found.values()} == {(None, None)}
 
 
+def test_units_that_differ_only_beyond_a_gap_void_it_too(claimed) -> None:
+    """The class that wins is then another one than the draws of the certificate speak of."""
+    found = claimed(planned(), ["It is 5 cm."] * 7 + ["-"] + ["It is 5 m."] * 8)
+    assert found.certificate.void == "units_differ"
+
+
 def test_one_unit_voids_nothing(claimed) -> None:
     """A bare number is the same label as one with the only unit there is."""
     found = claimed(planned(), ["It is 5 cm."] * 4 + ["It is 5."] * 3)
