@@ -123,14 +123,18 @@ def extraction_report(data: list[Path] | None, as_json: Path | None) -> None:
 
 def stopping_report(data: list[Path] | None, as_json: Path | None) -> None:
     """Draws from the data folder's recorded samples with every stopping rule; minutes."""
-    from service.evaluation.stopping_report import report
+    from rich.progress import Progress
+
+    from service.evaluation.stopping_report import RULES, SETS, report
     from service.evaluation.stopping_table import as_table
 
     if data and not (len(data) == 1 and data[0].is_dir()):
         raise typer.BadParameter("--stopping-report takes one folder, or none for CONCLAVE_DATA")
     settings = Settings()
     try:
-        found = list(report(data[0] if data else settings.data, settings))
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+            bar = progress.add_task("rules", total=len(SETS) * len(RULES))
+            found = list(report(data[0] if data else settings.data, settings, lambda: progress.advance(bar)))
     except EXPECTED as error:
         fail("eval", error)
     write_json({"datasets": [one.as_json() for one in found]}, as_json)
