@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.evaluation.datasets import read_dataset
 from service.evaluation.intervals import auroc, bootstrap, quantile, wilson
-from service.evaluation.outcomes import Outcome, named
+from service.evaluation.outcomes import Outcome
 from service.evaluation.score import Grader, equal, equal_answers
 
 # Right at the first sample, by the vote of 4 and of 8; any sample right: q0 y y y y, q1 n y y y, q2 y n n y, q3 n n n n
@@ -128,36 +128,6 @@ def test_what_makes_no_sense_is_refused_with_a_reason(
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["eval", str(recording), *arguments])
     assert done.exit_code == code
     assert said in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("written", "body"),
-    [
-        ("vote", "vote"),
-        ("borda:statistic=p_true:p=0.5", {"name": "borda", "statistic": "p_true", "p": 0.5}),
-        (
-            "kemeny:statistics=p_true+entropy:vote=false",
-            {"name": "kemeny", "statistics": ["p_true", "entropy"], "vote": False},
-        ),
-        ("maxmin:statistics=p_true+", {"name": "maxmin", "statistics": ["p_true"]}),
-        ("borda:p", {"name": "borda", "p": ""}),
-    ],
-)
-def test_an_aggregator_may_be_written_with_options(written: str, body: object) -> None:
-    assert named(written) == body
-
-
-def test_options_reach_the_aggregator_and_a_bad_one_is_named(recording: Path) -> None:
-    """By ranks of nothing there is a refusal; with a bad option the option is named."""
-    rows = run(recording, "--aggregators", "map:reliability=0.9,vote", "--answer-type", "number")["rows"]
-    assert [row["aggregator"] for row in rows] == ["map:reliability=0.9", "vote"]
-    assert rows[0]["accuracy"] == rows[1]["accuracy"]
-    for written, said in (("borda:p=-1", "aggregator.p"), ("borda:p=1", "self_certainty")):
-        done = CliRunner(env={"COLUMNS": "200"}).invoke(
-            app, ["eval", str(recording), "--offline", "--aggregators", written]
-        )
-        assert done.exit_code == 1
-        assert said in done.stderr
 
 
 def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -78,3 +78,13 @@ def test_the_command_prints_a_line_a_rule(tmp_path, monkeypatch) -> None:
     written = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert written["datasets"] == [json.loads(json.dumps(found.as_json()))]
     assert CliRunner().invoke(app, ["eval", str(tmp_path / "two.jsonl.gz"), "--stopping-report"]).exit_code == 2
+
+
+def test_options_reach_the_rule_of_a_cell(tmp_path) -> None:
+    """`conclave eval --stop` takes a rule with options: seven equal answers at .05, six at .1."""
+    path = recorded(tmp_path, "sure", SURE)
+    for stop, drawn in (("certified:wave=1", 7.0), ("certified:alpha=0.1:wave=1", 6.0), ("esc:window=3", 3.0)):
+        given = ["eval", str(path), "--offline", "--n", "12", "--stop", stop, "--answer-type", "number", "--json", "-"]
+        done = CliRunner().invoke(app, given)
+        assert done.exit_code == 0, done.output
+        assert f'"samples_mean": {drawn}' in done.output
