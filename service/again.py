@@ -11,10 +11,13 @@ def again(request: AnswerRequest, asked: AggregateRequest) -> AnswerRequest:
     return AnswerRequest.model_validate({**request.model_dump(exclude_unset=True), **plain, **changed})
 
 
-def kept_of(reply: Answer | None) -> int | None:
-    """How many leading samples counted when the answer was given; None: all."""
-    late = [s.index for s in (reply.samples or [] if reply else []) if s.excluded is Exclusion.AFTER_STOP]
-    return min(late, default=None)
+def kept_of(reply: Answer | None) -> range | None:
+    """Which samples counted when the answer was given; None: all."""
+    samples = (reply.samples or []) if reply else []
+    counted = [sample.index for sample in samples if sample.excluded is not Exclusion.AFTER_STOP]
+    if not counted or len(counted) == len(samples):
+        return None
+    return range(min(counted), max(counted) + 1)
 
 
 def of_parent(answer: Answer, parent: str) -> Answer:

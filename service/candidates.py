@@ -18,6 +18,7 @@ class Exclusion(StrEnum):
     UNCLOSED_THINKING = "unclosed_thinking"
     NO_ANSWER = "no_answer"
     AFTER_STOP = "after_stop"
+    OUTSIDE_WINDOW = "outside_window"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.candidates import Exclusion
+from service.evidence_reply import Confidence
 from service.sampling_request import SamplingRequest, Strict
 from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics, Text, encodable
 
@@ -124,44 +125,32 @@ class AggregatorReply(BaseModel):
     notes: list[str] = []
 
 
+class Shadow(BaseModel):
+    """What a rule that is only measured would have done: all samples were drawn, and nothing here is a guess.
+
+    `stops`: it would have ended sampling. `drawn`: samples begun by then, `counted`: those that would have voted.
+    `saved_samples`, `saved_tokens`: what was drawn for nothing but the measurement. `answer`: the most voted one at the
+    stop; `same`: it is the reply's answer (null where that is in no class).
+    """
+
+    stops: bool = False
+    drawn: int = 0
+    counted: int = 0
+    saved_samples: int = 0
+    saved_tokens: int = 0
+    answer: str | None = None
+    same: bool | None = None
+
+
 class StopReply(BaseModel):
-    """The stopping rule in force, and whether it ended sampling early."""
+    """The stopping rule in force, and whether it ended sampling early; `lead`: sampling also ends where the rest cannot
+    change the winner. `shadow`: what a rule that is only measured would have done."""
 
     name: str
     options: dict[str, object] = {}
     stopped: bool = False
-
-
-class Certificate(BaseModel):
-    """An anytime-valid statement that the answer is the model's most frequent one; `void` says why there is none."""
-
-    claim: Literal["most_frequent_answer"] = "most_frequent_answer"
-    p: float | None = None
-    void: str | None = None
-
-
-class Confidence(BaseModel):
-    """Evidence of how sure the answer is. Only `value` would be a probability of being right, and only if calibrated.
-
-    The winner is the first of `candidates`, with weights not always the class with most votes. vote_share: its votes /
-    all votes. margin: (its votes - the most of another) / all votes. entropy: of the shares of votes, 0 (unanimous) to
-    1 (all different), over the log of their number. posterior: 1 - I(1/2; v1 + 1, v2 + 1), belief that it leads the
-    other; no error bound. certified_flips: how many votes could surely be switched without changing the winner.
-    support: share of votes for the answer given; statistics: their means. distinct: how many answers differ.
-    """
-
-    value: float | None = None
-    calibrator: str | None = None
-    vote_share: float = 0.0
-    margin: float = 0.0
-    entropy: float | None = None
-    posterior: float | None = None
-    certified_flips: int = 0
-    support: float = 0.0
-    novel: bool = False
-    distinct: int = 0
-    statistics: SampleStatistics | None = None
-    certificate: Certificate | None = None
+    lead: bool = False
+    shadow: Shadow | None = None
 
 
 class CandidateReply(BaseModel):
@@ -205,25 +194,36 @@ class CallReply(BaseModel):
 
 
 class SampleCounts(BaseModel):
-    """What became of the samples asked for: requested = finished + failed + cancelled."""
+    """What became of the samples asked for: requested = finished + failed + cancelled.
+
+    saved: of the cancelled ones, those that the stopping rule made unnecessary; the others ran out of time.
+    """
 
     requested: int = 0
     finished: int = 0
     failed: int = 0
     cancelled: int = 0
+    saved: int = 0
     unparsable: int = 0
     truncated: int = 0
     cut: int = 0
 
 
 class Usage(BaseModel):
-    """What the answer cost. `saved_tokens`: what the cut samples would have had more, at a guess."""
+    """What the answer cost.
+
+    `requested_tokens`: the most completion tokens that the samples asked for could have had. `saved_tokens`: what the
+    cut samples would have had more, at a guess. `stop_saved_tokens`: an estimate, the saved samples times the mean
+    length of those that came; what was already drawn of cancelled ones is not known and not taken off.
+    """
 
     samples: SampleCounts = SampleCounts()
+    requested_tokens: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     aggregation_calls: int = 0
     saved_tokens: int = 0
+    stop_saved_tokens: int = 0
 
 
 class Timing(BaseModel):

@@ -17,6 +17,7 @@ from service.plan import Plan
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
+from service.stopping.base import seconds_of
 from workers.wire.messages import SAMPLES, Sample
 
 SAMPLING_SHARE = 0.75
@@ -47,7 +48,18 @@ async def solve(
     samples to choose among, where they are there already.
     """
     started = time.monotonic() - elapsed_s
-    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge, plan.shown)
+    reader = Reader(
+        plan.task,
+        plan.answer_type,
+        plan.stop,
+        plan.n,
+        plan.quorum,
+        judge,
+        plan.shown,
+        lead=plan.lead,
+        blocks=plan.blocks,
+        elapsed=lambda: time.monotonic() - started,
+    )
     gathered = drawn or await _draw(plan, line, reader, started)
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
@@ -56,7 +68,9 @@ async def solve(
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
-    return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
+    return make_answer(
+        plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
+    )
 
 
 def _below_quorum(plan: Plan) -> Chosen:
@@ -78,10 +92,17 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
         deadline=started + plan.budget_s * share,
         draws=draws,
         stops=reader.stops,
+        ask_at=_ask_at(plan, started),
         wave=plan.wave,
         question_id=plan.question_id,
     )
     return await gather_samples(line, order)
+
+
+def _ask_at(plan: Plan, started: float) -> float | None:
+    """When the stopping rule is asked though nothing came; a moment late, so that its time is surely over."""
+    seconds = seconds_of(plan.stop)
+    return None if seconds is None else started + seconds + 0.001
 
 
 async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = None) -> Chosen:

@@ -54,7 +54,7 @@ def alike(draw: Draw) -> Draws:
     return draws
 
 
-async def _never(samples: Mapping[int, Sample], to_come: int) -> int | None:
+async def _never(samples: Mapping[int, Sample], to_come: int) -> range | None:
     return None
 
 
@@ -62,9 +62,10 @@ async def _never(samples: Mapping[int, Sample], to_come: int) -> int | None:
 class Order:
     """What to draw: samples 0..n, each from what `draws` gives for it. `deadline` is on the monotonic clock.
 
-    `stops` is asked after every arrival with the samples so far; it returns how many leading samples count (the rest is
-    left out of the vote), or None to go on. `wave`: samples launched at a time; None launches all at once. An order of
-    another `kind` draws nothing: its sample i holds the values of `texts[i]`, for `entail` with `pairs[i]`.
+    `stops` is asked after every arrival with the samples so far, and at `ask_at` (same clock) though nothing came; it
+    returns which samples count (the rest is left out of the vote), or None to go on. `wave`: samples launched at a
+    time; None launches all at once. An order of another `kind` draws nothing: its sample i holds the values of
+    `texts[i]`, for `entail` with `pairs[i]`.
     """
 
     answer_id: str
@@ -72,7 +73,8 @@ class Order:
     n: int
     deadline: float
     draws: Draws
-    stops: Callable[[Mapping[int, Sample], int], Awaitable[int | None]] = _never
+    stops: Callable[[Mapping[int, Sample], int], Awaitable[range | None]] = _never
+    ask_at: float | None = None
     wave: int | None = None
     question_id: str | None = None
     kind: JobKind = "sample"
@@ -82,10 +84,10 @@ class Order:
 
 @dataclass(slots=True)
 class Gathered:
-    """What came. `kept`: how many leading samples count (all if None). Times are seconds since the order began."""
+    """What came. `kept`: which samples count (all if None). Times are seconds since the order began."""
 
     samples: dict[int, Sample] = field(default_factory=dict)
-    kept: int | None = None
+    kept: range | None = None
     stopped: bool = False
     timed_out: bool = False
     first_s: float = 0.0
@@ -203,20 +205,31 @@ def _of_run(texts: tuple[str, ...], run: Sequence[int]) -> tuple[str, ...]:
 async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[str, set[int]], started: float) -> None:
     """Takes replies until the launched jobs are done, the predicate stops it, or time is up."""
     while any(open_jobs.values()):
-        left = order.deadline - time.monotonic()
+        due = _due(order)
+        left = due - time.monotonic()
         try:
             async with asyncio.timeout(left):  # wait_for can swallow a cancellation in Python 3.11
                 reply = box.get_nowait() if left <= 0 else await box.get()
         except (TimeoutError, asyncio.QueueEmpty):
-            gathered.timed_out = True
-            return
-        _take(reply, gathered, open_jobs)
+            if due == order.deadline:
+                gathered.timed_out = True
+                return
+            if time.monotonic() < due:  # a timer may ring a moment early
+                continue
+        else:
+            _take(reply, gathered, open_jobs)
         if gathered.samples and not gathered.first_s:
             gathered.first_s = time.monotonic() - started
         gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
         if gathered.kept is not None:
             gathered.stopped = True
             return
+
+
+def _due(order: Order) -> float:
+    """Until when to wait for the next reply: `ask_at` if that is still to come, else the deadline."""
+    ahead = order.ask_at is not None and time.monotonic() < order.ask_at < order.deadline
+    return order.ask_at if ahead and order.ask_at is not None else order.deadline
 
 
 def _take(reply: Reply, gathered: Gathered, open_jobs: dict[str, set[int]]) -> None:

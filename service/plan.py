@@ -22,7 +22,16 @@ from service.samplers.base import Sampler, Wave
 from service.sampling_request import SamplingRequest
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
-from service.stopping.base import StoppingRule, cut_of, needs_of
+from service.stopping.base import (
+    StoppingRule,
+    cut_of,
+    is_closed,
+    is_shadow,
+    needs_independence,
+    needs_of,
+    seconds_of,
+    takes_blocks,
+)
 from workers.wire.job_kinds import serves
 from workers.wire.messages import ConfidenceCut, Message, Provides, Sampling
 
@@ -39,7 +48,7 @@ _SPECIAL = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The waves, seeds and methods of one answer."""
+    """The waves, seeds and methods of one answer. `blocks`: where the samples of one model after the other end."""
 
     answer_id: str
     model: str
@@ -56,12 +65,22 @@ class Plan:
     budget_s: float
     quorum: int
     templates: Mapping[str, str]
+    blocks: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def wave(self) -> int | None:
-        """How many samples are launched at a time: the smaller wave of the stopping rule and the sampler; None: all."""
-        return min((wave for wave in (self.stop.wave, self.sampler.wave) if wave is not None), default=None)
+        """How many samples are launched at a time: the smaller wave of the stopping rule and the sampler; None: all.
+
+        A rule that is only measured has no say in it.
+        """
+        rule = None if is_shadow(self.stop) else self.stop.wave
+        return min((wave for wave in (rule, self.sampler.wave) if wave is not None), default=None)
+
+    @property
+    def lead(self) -> bool:
+        """True if sampling also ends where the rest cannot change the winner: for counting votes, unless turned off."""
+        return self.aggregator.counts_votes and self.stop.name != "none" and not is_shadow(self.stop)
 
     def draws(self, indices: range, earlier: tuple[Candidate, ...] = ()) -> tuple[Draw, ...]:
         """What each sample of a wave is drawn from, given the candidates of the waves before."""
@@ -93,7 +112,9 @@ def make_plan(
     _check_caps(request, settings)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
+    sampler = build(SAMPLERS, request.sampler, "sampler")
     _check_pool(pool, aggregator, stop, request.sampling)
+    _check_stop(stop, sampler, request)
     n, warnings = _affordable(request)
     # A seed that the caller did not give is drawn now and recorded, so that the answer can be drawn again.
     asked = request.sampling.seed if seed is None else seed
@@ -105,9 +126,9 @@ def make_plan(
         messages=request.prompt,
         question_id=request.question_id,
         n=n,
-        sampling=_sampling(request.sampling, seed, cut_of(stop)),
+        sampling=_sampling(request.sampling, seed, cut_of(stop), request.choices if is_closed(stop) else None),
         seed=seed,
-        sampler=build(SAMPLERS, request.sampler, "sampler"),
+        sampler=sampler,
         answer_type=build(ANSWER_TYPES, request.answer_type, "answer_type"),
         stop=stop,
         aggregator=aggregator,
@@ -134,6 +155,19 @@ def _check_pool(pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampling
         if missing := needs - pool.provides:
             names = ", ".join(sorted(missing))
             raise BadRequest(f"{who} needs what {pool.model} does not supply: {names}", field=field)
+
+
+def _check_stop(stop: StoppingRule, sampler: Sampler, request: AnswerRequest) -> None:
+    """Refuses a stopping rule that the request gives no sense to."""
+    if needs_independence(stop) and not sampler.independent:
+        raise BadRequest(f"{stop.name} needs independent draws, and those of {sampler.name} are not", field="stop")
+    if is_closed(stop) and request.choices is None:
+        raise BadRequest(f"{stop.name} needs the closed set of answers: choices", field="stop")
+    if takes_blocks(stop) and not request.members:
+        raise BadRequest(f"{stop.name} goes from one model to the next: it needs members", field="stop")
+    seconds = seconds_of(stop)
+    if seconds is not None and seconds >= request.budget.seconds:
+        raise BadRequest(f"{stop.name}: {seconds:g} s is not within budget.seconds", field="stop")
 
 
 def default_stop(aggregator: Aggregator) -> str:
@@ -190,7 +224,9 @@ def _affordable(request: AnswerRequest) -> tuple[int, tuple[str, ...]]:
     return fitting, (f"budget.tokens: {fitting} of {request.n} samples fit",)
 
 
-def _sampling(asked: SamplingRequest, seed: int, cut: ConfidenceCut | None) -> Sampling:
+def _sampling(
+    asked: SamplingRequest, seed: int, cut: ConfidenceCut | None, options: tuple[str, ...] | None
+) -> Sampling:
     biases = asked.logit_bias or {}
     return Sampling(
         temperature=asked.temperature,
@@ -201,6 +237,7 @@ def _sampling(asked: SamplingRequest, seed: int, cut: ConfidenceCut | None) -> S
         stop=asked.stop or (),
         seed=seed,
         logit_bias=tuple(sorted((int(token), bias) for token, bias in biases.items())),
+        options=options or (),
         end_at_answer=asked.end_at_answer,
         cut=cut,
         caution=asked.caution,

@@ -15,8 +15,6 @@ from service.contract import (
     Answer,
     CallReply,
     CandidateReply,
-    Certificate,
-    Confidence,
     SampleCounts,
     SampleReply,
     Status,
@@ -24,10 +22,13 @@ from service.contract import (
     Timing,
     Usage,
 )
+from service.evidence import Claims, claims, shadow_of
+from service.evidence_reply import Confidence
 from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
-from service.reading import Reading
+from service.reading import Reading, Shadowed
+from service.stopping.base import is_shadow
 from workers.wire.messages import FailureKind, Sample, SampleStatistics
 
 
@@ -50,6 +51,7 @@ def make_answer(
     route: str | None,
     spent: Spent,
     created: int,
+    shadowed: Shadowed | None = None,
 ) -> Answer:
     """The reply, with all samples and calls; the HTTP layer leaves out what was not asked for."""
     status, reason = _status(gathered, verdict)
@@ -71,8 +73,14 @@ def make_answer(
             route=route,
             notes=list(verdict.notes),
         ),
-        stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
-        confidence=confidence(verdict, reading.candidates),
+        stop=StopReply(
+            name=plan.stop.name,
+            options=options_of(plan.stop),
+            stopped=gathered.stopped,
+            lead=plan.lead,
+            shadow=shadow_of(plan, gathered, shadowed, verdict) if is_shadow(plan.stop) else None,
+        ),
+        confidence=confidence(verdict, claims(plan, reading, verdict, aggregator), reading.candidates),
         candidates=[
             CandidateReply(
                 answer=s.answer_class.answer,
@@ -92,11 +100,11 @@ def make_answer(
     )
 
 
-def confidence(verdict: Verdict, candidates: Sequence[Candidate]) -> Confidence:
+def confidence(verdict: Verdict, claimed: Claims, candidates: Sequence[Candidate] = ()) -> Confidence:
     """The raw signals of a verdict's ranking, whose first is the winner, and of the samples that gave its answer."""
     votes = [standing.votes for standing in verdict.ranking]
     if not votes:
-        return Confidence(novel=verdict.novel)
+        return Confidence(novel=verdict.novel, certificate=claimed.certificate)
     leader, runner_up, total = votes[0], max(votes[1:], default=0), sum(votes)
     return Confidence(
         vote_share=leader / total,
@@ -105,10 +113,12 @@ def confidence(verdict: Verdict, candidates: Sequence[Candidate]) -> Confidence:
         posterior=posterior_lead(leader, runner_up),
         certified_flips=certified_flips(leader, runner_up) if verdict.flips is None else verdict.flips,
         support=verdict.support,
+        support_lower_95=claimed.support_lower_95,
+        ppr=claimed.ppr,
         novel=verdict.novel,
         distinct=sum(count > 0 for count in votes),
         statistics=_statistics(verdict, candidates),
-        certificate=Certificate(void="not computed by this version"),
+        certificate=claimed.certificate,
     )
 
 
@@ -184,12 +194,15 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
     drawn: list[Sample] = [*gathered.samples.values(), *(call.sample for call in spent.calls)]
     failed = failures(gathered).total()
     excluded = [c.excluded for c in reading.candidates]
+    saved = plan.n - len(gathered.samples) if gathered.stopped else 0
+    lengths = [s.completion_tokens for s in gathered.samples.values() if s.failure is None]
     return Usage(
         samples=SampleCounts(
             requested=plan.n,
             finished=len(gathered.samples) - failed,
             failed=failed,
             cancelled=plan.n - len(gathered.samples),
+            saved=saved,
             unparsable=sum(e in (Exclusion.NO_ANSWER, Exclusion.EMPTY, Exclusion.UNCLOSED_THINKING) for e in excluded),
             truncated=excluded.count(Exclusion.TRUNCATED),
             cut=excluded.count(Exclusion.CUT),
@@ -197,6 +210,8 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
         prompt_tokens=sum(s.prompt_tokens for s in drawn),
         completion_tokens=sum(s.completion_tokens for s in drawn),
         aggregation_calls=len(spent.calls),
+        requested_tokens=plan.n * plan.sampling.max_tokens,
+        stop_saved_tokens=round(saved * sum(lengths) / len(lengths)) if lengths else 0,
         saved_tokens=sum(s.saved_tokens for s in gathered.samples.values()),
     )
 

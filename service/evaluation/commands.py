@@ -43,7 +43,7 @@ def evaluate(
         str, typer.Option(help="names, separated by commas; with options: borda:statistic=p_true:p=0.5")
     ] = "vote",
     n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
-    stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
+    stop: Annotated[str, typer.Option(help="stopping rule; with options: beta:threshold=0.9")] = "none",
     answer_type: Annotated[
         str, typer.Option(help="how answers are found: names separated by commas; as-recorded: what the file says")
     ] = "auto",
@@ -57,6 +57,9 @@ def evaluate(
     extraction: Annotated[
         bool, typer.Option("--extraction-report", help="answers found beside those recorded in CONCLAVE_DATA")
     ] = False,
+    stopping: Annotated[
+        bool, typer.Option("--stopping-report", help="what each stopping rule saves and loses on CONCLAVE_DATA")
+    ] = False,
     as_json: Json = None,
 ) -> None:
     """Measures accuracy and cost on recorded samples: over HTTP, --offline, or both (--compare).
@@ -66,6 +69,8 @@ def evaluate(
     """
     if extraction:
         return extraction_report(data, as_json)
+    if stopping:
+        return stopping_report(data, as_json)
     if not data:
         raise typer.BadParameter("DATA: at least one file of recorded questions")
     from service.evaluation.datasets import read_dataset
@@ -117,6 +122,26 @@ def extraction_report(data: list[Path] | None, as_json: Path | None) -> None:
     show(as_table(found))
     if not all(one.reached for one in found):
         raise typer.Exit(1)
+
+
+def stopping_report(data: list[Path] | None, as_json: Path | None) -> None:
+    """Draws from the data folder's recorded samples with every stopping rule; minutes."""
+    from rich.progress import Progress
+
+    from service.evaluation.stopping_report import RULES, SETS, report
+    from service.evaluation.stopping_table import as_table
+
+    if data and not (len(data) == 1 and data[0].is_dir()):
+        raise typer.BadParameter("--stopping-report takes one folder, or none for CONCLAVE_DATA")
+    settings = Settings()
+    try:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+            bar = progress.add_task("rules", total=len(SETS) * len(RULES))
+            found = list(report(data[0] if data else settings.data, settings, lambda: progress.advance(bar)))
+    except EXPECTED as error:
+        fail("eval", error)
+    write_json({"datasets": [one.as_json() for one in found]}, as_json)
+    show(as_table(found))
 
 
 def show(table: Table) -> None:

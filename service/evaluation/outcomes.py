@@ -4,7 +4,11 @@ import json
 from dataclasses import dataclass
 
 from service.answer_types import ANSWER_TYPES
+from service.contract import Choice
 from service.evaluation.datasets import Record
+from service.plan import build
+from service.stopping import STOPPING_RULES
+from service.stopping.base import StoppingRule
 
 AS_RECORDED = "as-recorded"
 """In place of an answer type: the one that each record states."""
@@ -12,7 +16,8 @@ AS_RECORDED = "as-recorded"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How every question of a data set is answered once. `aggregator`: see `named`; `answer_type`: or AS_RECORDED."""
+    """How every question of a data set is answered once. `aggregator`, `stop`: see `named`; `answer_type`: or
+    AS_RECORDED."""
 
     aggregator: str
     n: int
@@ -52,6 +57,12 @@ def named(written: str) -> str | dict[str, object]:
     return {"name": name, **{key: _value(value) for key, _, value in (option.partition("=") for option in options)}}
 
 
+def rule_of(cell: Cell) -> StoppingRule:
+    """The stopping rule of a cell, made with its options."""
+    stop = named(cell.stop)
+    return build(STOPPING_RULES, stop if isinstance(stop, str) else Choice.model_validate(stop), "stop")
+
+
 def _value(written: str) -> object:
     try:
         return json.loads(written)
@@ -67,7 +78,7 @@ def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
         "question_id": record.id if len(record.id) <= 200 else None,
         "n": min(cell.n, len(record.samples)),
         "aggregator": named(cell.aggregator),
-        "stop": cell.stop,
+        "stop": named(cell.stop),
         "answer_type": type_for(record, cell.answer_type),
         "choices": record.choices if record.choices and len(record.choices) > 1 else None,
         # Methods that draw at random (the order in which samples are shown) do so from this seed.

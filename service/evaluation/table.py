@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.evaluation.discrimination import Discrimination
 from service.evaluation.intervals import wilson
@@ -97,7 +97,8 @@ def as_json(reports: Sequence[Report]) -> dict[str, object]:
 def as_table(reports: Sequence[Report]) -> Table:
     """All data sets, one line a cell; shares in per cent with 95 % intervals."""
     compared = any(row.offline is not None for report in reports for row in report.rows)
-    table = Table("data set", "questions", "answers read as", "aggregator", "n", "stop", box=None, pad_edge=False)
+    methods = Column("aggregator", overflow="fold")  # options make it long; they are what tells rows apart
+    table = Table("data set", "questions", "answers read as", methods, "n", "stop", box=None, pad_edge=False)
     for name in ("single", "accuracy", "95 %", "oracle", "samples", "calls", "answered"):
         table.add_column(name, justify="right")
     if compared:
