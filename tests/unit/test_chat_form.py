@@ -1,6 +1,5 @@
 """From messages to tokens: whatever a user writes, its tokens are text and never a mark that the model obeys."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
