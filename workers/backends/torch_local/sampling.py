@@ -81,7 +81,7 @@ class Draw:
         return self._filter((logits / self._temperature).exp_())
 
     def draw(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Token ids `[rows, 1]` from unprocessed `centred` logits `[rows, vocabulary]`. Rows of NaN give some token id."""
+        """Token ids `[rows, 1]` from unprocessed `centred` logits `[rows, vocabulary]`. A row of NaN gives any id."""
         if self._all_greedy:
             return (logits if self._bias is None else logits + self._bias).argmax(dim=-1, keepdim=True)
         drawn = invert(self.weights(logits), uniforms)
@@ -138,7 +138,7 @@ def _is_topped(row: Sampling, vocabulary: int) -> bool:
 
 
 def invert(weights: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-    """The token `[rows, 1]` at which each row's cumulated weights, as a share of their total, pass its uniform number."""
+    """The tokens `[rows, 1]` at which the cumulated weights, as shares of their total, pass each row's number."""
     uniform = torch.tensor(uniforms, dtype=torch.float64, device=weights.device).unsqueeze(1)
     cumulated = weights.cumsum(dim=-1, dtype=torch.float64)
     drawn = torch.searchsorted(cumulated, uniform * cumulated[:, -1:], right=True)

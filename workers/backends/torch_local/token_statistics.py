@@ -57,14 +57,14 @@ def _candidates(logits: torch.Tensor, count: int) -> torch.Tensor:
     rows, vocabulary = logits.shape
     size = math.isqrt(vocabulary // count)  # so that there are about as many groups as numbers in the chosen ones
     whole = vocabulary // size * size
-    groups = logits[:, :whole].unflatten(1, (size, whole // size))
+    groups = logits[:, :whole].view(rows, size, whole // size)
     best = groups.amax(dim=1).topk(count, dim=-1, sorted=False).indices
     within = groups.gather(2, best.unsqueeze(1).expand(rows, size, count)).flatten(1)
     return torch.cat([within, logits[:, whole:]], dim=1)
 
 
 class TokenNumbers:
-    """The numbers of one completion's tokens, in the order in which they were drawn: columns of `measure` but the first.
+    """The numbers of one completion's tokens, in the order of their drawing: columns of `measure` without the first.
 
     They become logprobs and confidences where these are asked for, in float64.
     """
