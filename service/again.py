@@ -14,7 +14,8 @@ def again(request: AnswerRequest, asked: AggregateRequest) -> AnswerRequest:
 def kept_of(reply: Answer | None) -> range | None:
     """Which samples counted when the answer was given; None: all."""
     samples = (reply.samples or []) if reply else []
-    counted = [sample.index for sample in samples if sample.excluded is not Exclusion.AFTER_STOP]
+    outside = (Exclusion.AFTER_STOP, Exclusion.OUTSIDE_WINDOW)
+    counted = [sample.index for sample in samples if sample.excluded not in outside]
     if not counted or len(counted) == len(samples):
         return None
     return range(min(counted), max(counted) + 1)
