@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from service.aggregators.base import Aggregator, Verdict
 from service.asking import Call
-from service.candidates import Candidate, Exclusion
+from service.candidates import Candidate, Exclusion, Task
 from service.confidence.signals import certified_flips, entropy_ratio, margin, posterior_lead
 from service.contract import (
     AggregatorReply,
@@ -17,6 +17,7 @@ from service.contract import (
     Confidence,
     SampleCounts,
     SampleReply,
+    SamplerReply,
     Status,
     StopReply,
     Timing,
@@ -26,6 +27,7 @@ from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
 from service.reading import Reading
+from service.samplers.base import Sampler
 from workers.wire.messages import FailureKind, Sample
 
 
@@ -69,6 +71,7 @@ def make_answer(
             route=route,
         ),
         stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
+        sampler=sampler_of(plan.sampler, plan.task),
         confidence=confidence(verdict),
         candidates=[
             CandidateReply(
@@ -81,7 +84,10 @@ def make_answer(
             )
             for s in verdict.ranking
         ],
-        samples=[sample_reply(candidate) for candidate in reading.candidates],
+        samples=[
+            sample_reply(candidate, gathered.variants.get(candidate.sample.index), plan.shown(candidate.sample.index))
+            for candidate in reading.candidates
+        ],
         calls=[_call(call) for call in spent.calls],
         usage=_usage(plan, gathered, reading, spent),
         timing=_timing(gathered, spent),
@@ -125,7 +131,14 @@ def options_of(plugin: object) -> dict[str, object]:
     return options.model_dump(mode="json") if isinstance(options, BaseModel) else {}
 
 
-def sample_reply(candidate: Candidate) -> SampleReply:
+def sampler_of(sampler: Sampler, task: Task) -> SamplerReply:
+    """The sampler in force, and what it says of this task."""
+    return SamplerReply(
+        name=sampler.name, options=options_of(sampler), independent=sampler.independent, remark=sampler.remark(task)
+    )
+
+
+def sample_reply(candidate: Candidate, variant: str | None = None, shown: tuple[int, ...] | None = None) -> SampleReply:
     """One sample as the reply shows it."""
     sample, found = candidate.sample, candidate.extraction
     return SampleReply(
@@ -141,6 +154,8 @@ def sample_reply(candidate: Candidate) -> SampleReply:
         prompt_tokens=sample.prompt_tokens,
         completion_tokens=sample.completion_tokens,
         statistics=sample.statistics,
+        variant=variant or None,
+        shown=list(shown) if shown else None,
     )
 
 
