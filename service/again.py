@@ -2,10 +2,19 @@
 
 from service.candidates import Exclusion
 from service.contract import AggregateRequest, Answer, AnswerRequest
+from service.errors import BadRequest
+from service.plan import build
+from service.samplers import SAMPLERS
 
 
 def again(request: AnswerRequest, asked: AggregateRequest) -> AnswerRequest:
-    """The request as it was, with what `asked` wants otherwise. Samples are not drawn, so no rule stops them."""
+    """The request as it was, with what `asked` wants otherwise. Samples are not drawn, so no rule stops them.
+
+    Raises BadRequest for other choices where each sample was shown the answer's own in another order.
+    """
+    shuffled = request.sampler is not None and build(SAMPLERS, request.sampler, "sampler").shuffles
+    if shuffled and asked.choices not in (None, request.choices):
+        raise BadRequest("the samples were shown other choices, each in an order of its own", field="choices")
     plain = {"stop": "none", "background": False, "stream": False, "quorum": 1}
     changed = asked.model_dump(exclude_unset=True)
     return AnswerRequest.model_validate({**request.model_dump(exclude_unset=True), **plain, **changed})
@@ -19,6 +28,11 @@ def kept_of(reply: Answer | None) -> range | None:
     if not counted or len(counted) == len(samples):
         return None
     return range(min(counted), max(counted) + 1)
+
+
+def variants_of(reply: Answer | None) -> dict[int, str]:
+    """In what the samples' draws differed, as the answer said."""
+    return {s.index: s.variant for s in (reply.samples or [] if reply else []) if s.variant}
 
 
 def of_parent(answer: Answer, parent: str) -> Answer:

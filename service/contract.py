@@ -49,7 +49,7 @@ class AnswerRequest(Strict):
     aggregator: Named = "auto"
     answer_type: Named = "auto"
     choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
-    sampler: Named = "iid"
+    sampler: Named | None = Field(default=None, description="choice_shuffle where there are choices, else iid")
     stop: Named | None = Field(default=None, description="lead for counting votes, none otherwise, if left out")
     members: None = Field(default=None, description="mixed ensembles: not served by this version")
     sampling: SamplingRequest = SamplingRequest()
@@ -153,6 +153,16 @@ class StopReply(BaseModel):
     shadow: Shadow | None = None
 
 
+class SamplerReply(BaseModel):
+    """How the samples' prompts differed. `independent`: the draws are independent and from one distribution. `remark`:
+    why they differed otherwise than the sampler's name says, if so."""
+
+    name: str
+    options: dict[str, object] = {}
+    independent: bool
+    remark: str | None = None
+
+
 class CandidateReply(BaseModel):
     """One class of equal answers."""
 
@@ -165,7 +175,11 @@ class CandidateReply(BaseModel):
 
 
 class SampleReply(BaseModel):
-    """One sample with the answer found in it, or why it does not vote."""
+    """One sample with the answer found in it, or why it does not vote.
+
+    `variant`: in what its prompt or settings differed from other samples'. `shown`: the order in which its prompt
+    listed the options, where that was its own: its k-th option was the caller's option `shown[k]`, from 0.
+    """
 
     index: int
     text: str
@@ -179,6 +193,8 @@ class SampleReply(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     statistics: SampleStatistics
+    variant: str | None = None
+    shown: list[int] | None = None
 
 
 class CallReply(BaseModel):
@@ -267,6 +283,7 @@ class Answer(BaseModel):
     text: str | None = None
     aggregator: AggregatorReply
     stop: StopReply
+    sampler: SamplerReply | None = None
     confidence: Confidence = Confidence()
     candidates: list[CandidateReply] = []
     samples: list[SampleReply] | None = None

@@ -5,6 +5,7 @@ import time
 from service.contract import AggregatorReply, Answer, Problem, SampleCounts, Status, StopReply, Timing, Usage
 from service.errors import ConclaveError
 from service.plan import Plan
+from service.reply import sampler_of
 
 
 def problem(error: ConclaveError) -> Problem:
@@ -44,6 +45,7 @@ def ended(
         reason=reason,
         aggregator=AggregatorReply(name=plan.aggregator.name),
         stop=StopReply(name=plan.stop.name),
+        sampler=sampler_of(plan.sampler, plan.task),
         usage=Usage(samples=counts),
         timing=Timing(total_ms=round((time.monotonic() - started) * 1000, 3)),
         warnings=list(plan.warnings),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
@@ -17,11 +17,14 @@ from service.plan import Plan
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
+from service.scoring import Texts, score
 from service.stopping.base import seconds_of
-from workers.wire.messages import SAMPLES, Sample
+from workers.wire.messages import SAMPLES, Failure, Sample
 
 SAMPLING_SHARE = 0.75
 """An aggregator that asks a model again keeps the rest of the time for itself."""
+EMBEDDING_SHARE = 0.2
+"""The most of the time for the vectors that a sampler compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ async def solve(
     samples to choose among, where they are there already.
     """
     started = time.monotonic() - elapsed_s
+    if drawn is None:
+        plan = await _with_vectors(plan, line, plan.budget_s - elapsed_s)
     reader = Reader(
         plan.task,
         plan.answer_type,
@@ -76,6 +81,21 @@ async def solve(
 def _below_quorum(plan: Plan) -> Chosen:
     """Samples came, but too few hold an answer: none is given."""
     return Chosen(Verdict(answer=None, text=None, ranking=(), reason="below_quorum"), plan.aggregator)
+
+
+async def _with_vectors(plan: Plan, line: Line, left_s: float) -> Plan:
+    """The plan with the vectors that its sampler compares; with a warning where they did not come."""
+    texts = plan.sampler.embeds(plan.task, plan.shelf)
+    if not texts or plan.sampler.embedder is None:
+        return plan
+    deadline = time.monotonic() + left_s * EMBEDDING_SHARE
+    found = await score(line, Texts(plan.answer_id, "sampler", plan.sampler.embedder, "embed", texts, deadline))
+    vectors = tuple(one for one in found if not isinstance(one, Failure))
+    if len(vectors) == len(texts):
+        return replace(plan, vectors=vectors)
+    kinds = sorted({one.kind.value for one in found if isinstance(one, Failure)})
+    said = f"sampler: {plan.sampler.embedder} embedded {len(vectors)} of {len(texts)} texts: {', '.join(kinds)}"
+    return replace(plan, warnings=(*plan.warnings, f"{said}; {plan.sampler.name} goes by words alone"))
 
 
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:

@@ -84,9 +84,11 @@ class Order:
 
 @dataclass(slots=True)
 class Gathered:
-    """What came. `kept`: which samples count (all if None). Times are seconds since the order began."""
+    """What came. `variants`: in what each sample's draw differed from others. `kept`: which samples count (all if
+    None). Times are seconds since the order began."""
 
     samples: dict[int, Sample] = field(default_factory=dict)
+    variants: dict[int, str] = field(default_factory=dict)
     kept: range | None = None
     stopped: bool = False
     timed_out: bool = False
@@ -108,9 +110,10 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
             for wave in _waves(order):
                 if gathered.stopped:
                     break
+                draws = await order.draws(wave, gathered.samples)
+                gathered.variants |= {index: draw.variant for index, draw in zip(wave, draws, strict=True)}
                 if all(index in gathered.samples for index in wave):
                     continue
-                draws = await order.draws(wave, gathered.samples)
                 await _launch(line, order, _jobs(order, wave, draws, line.job_samples, gathered.samples), open_jobs)
                 await _collect(box, order, gathered, open_jobs, started)
                 if gathered.timed_out:

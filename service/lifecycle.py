@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
-from service.again import again, kept_of, of_parent
+from service.again import again, kept_of, of_parent, variants_of
 from service.answer_types.base import Judge
 from service.catalog import Catalog
 from service.contract import AggregateRequest, Answer, AnswerRequest, SampleCounts, Status
@@ -20,6 +20,7 @@ from service.ledger import Ledger
 from service.metrics import Metrics
 from service.plan import Plan, make_plan, new_answer_id
 from service.progress import gateway_lost, so_far
+from service.sampler_fit import check_embedder
 from service.settings import Settings
 from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher, Notice
@@ -103,7 +104,10 @@ class Lifecycle:
         try:
             pool = await self._catalog.pool(request.model)
             plan = make_plan(request, pool, self._settings, answer_id=answer_id or new_answer_id())
-            if not await self._ledger.accept(plan.answer_id, request, plan.seed, created, durable=durable):
+            await check_embedder(plan.sampler, self._catalog)
+            # The record says which sampler drew, so that any gateway reads the samples' letters as they were shown.
+            drawn_by = request if request.sampler else request.model_copy(update={"sampler": plan.sampler.name})
+            if not await self._ledger.accept(plan.answer_id, drawn_by, plan.seed, created, durable=durable):
                 return plan.answer_id, None
         except (RedisError, OSError) as error:
             self._metrics.rejected("redis_down")
@@ -132,7 +136,7 @@ class Lifecycle:
         plan = make_plan(request, pool, self._settings, seed=record.seed)
         created = int(time.time())
         await self._ledger.accept(plan.answer_id, request, plan.seed, created)
-        drawn = Gathered(samples, kept=kept_of(record.reply))
+        drawn = Gathered(samples, variants=variants_of(record.reply), kept=kept_of(record.reply))
         return await (await self._run(Work(plan, created, drawn=drawn, parent=answer_id)))
 
     async def resume(self, answer_id: str) -> None:

@@ -1,5 +1,6 @@
 """The plan: everything decided about a request before the first sample is drawn."""
 
+import dataclasses
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from service.contract import AnswerRequest, Choice, Named
 from service.draws import Draw
 from service.errors import BadRequest, CapExceeded
 from service.registry import Plugin, Registry
+from service.sampler_fit import at_odds, check_sampler, default_sampler
 from service.samplers import SAMPLERS
-from service.samplers.base import Sampler, Wave
+from service.samplers.base import Sampler, Shelf, Wave
 from service.sampling_request import SamplingRequest
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
@@ -67,6 +69,8 @@ class Plan:
     templates: Mapping[str, str]
     blocks: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    shelf: Shelf = dataclasses.field(default_factory=Shelf)
+    vectors: tuple[tuple[float, ...], ...] = ()
 
     @property
     def wave(self) -> int | None:
@@ -85,7 +89,8 @@ class Plan:
     def draws(self, indices: range, earlier: tuple[Candidate, ...] = ()) -> tuple[Draw, ...]:
         """What each sample of a wave is drawn from, given the candidates of the waves before."""
         plain = (Draw(self.model, self.messages, self.sampling),) * len(indices)
-        return self.sampler.draws(Wave(self.task, self.seed, tuple(indices), plain, earlier))
+        wave = Wave(self.task, self.seed, tuple(indices), plain, earlier, self.shelf, self.vectors)
+        return self.sampler.draws(wave)
 
     def shown(self, index: int) -> tuple[int, ...] | None:
         """How sample `index` was shown the options; None where they stood as the caller gave them."""
@@ -112,9 +117,13 @@ def make_plan(
     _check_caps(request, settings)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
-    sampler = build(SAMPLERS, request.sampler, "sampler")
-    _check_pool(pool, aggregator, stop, request.sampling)
+    answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
+    named = request.sampler or default_sampler(request, pool, answer_type, aggregator, stop)
+    sampler = build(SAMPLERS, named, "sampler")
+    _check_pool(pool, aggregator, stop, sampler, request.sampling)
     _check_stop(stop, sampler, request)
+    task, shelf = Task(question=request.asked, choices=request.choices), Shelf(settings.templates, settings.examples)
+    check_sampler(sampler, answer_type, task, shelf, request, settings)
     n, warnings = _affordable(request)
     # A seed that the caller did not give is drawn now and recorded, so that the answer can be drawn again.
     asked = request.sampling.seed if seed is None else seed
@@ -122,24 +131,31 @@ def make_plan(
     return Plan(
         answer_id=answer_id or new_answer_id(),
         model=request.model,
-        task=Task(question=request.asked, choices=request.choices),
+        task=task,
         messages=request.prompt,
         question_id=request.question_id,
         n=n,
         sampling=_sampling(request.sampling, seed, cut_of(stop), request.choices if is_closed(stop) else None),
         seed=seed,
         sampler=sampler,
-        answer_type=build(ANSWER_TYPES, request.answer_type, "answer_type"),
+        answer_type=answer_type,
         stop=stop,
         aggregator=aggregator,
         budget_s=request.budget.seconds,
         quorum=request.quorum,
         templates=settings.templates,
-        warnings=(*warnings, *_idle_cut(cut_of(stop), n, request.sampling.max_tokens)),
+        warnings=(
+            *warnings,
+            *_idle_cut(cut_of(stop), n, request.sampling.max_tokens),
+            *at_odds(sampler, aggregator, stop, n),
+        ),
+        shelf=shelf,
     )
 
 
-def _check_pool(pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampling: SamplingRequest) -> None:
+def _check_pool(
+    pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampler: Sampler, sampling: SamplingRequest
+) -> None:
     """Refuses what the pool's workers cannot supply; of a pool without a worker nothing is known yet."""
     if pool.provides is None:
         return
@@ -149,6 +165,7 @@ def _check_pool(pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampling
     asked = [
         ("aggregator", aggregator.name, aggregator.needs),
         ("stop", stop.name, needs_of(stop)),
+        ("sampler", sampler.name, sampler.needs),
         *((f"sampling.{name}", name, {need}) for name, need in _SPECIAL.items() if getattr(sampling, name)),
     ]
     for field, who, needs in asked:

@@ -21,7 +21,7 @@ from service.contract import (
 from service.ledger import Record
 from service.plan import build, default_stop
 from service.reading import Reader
-from service.reply import sample_reply
+from service.reply import sample_reply, sampler_of
 from service.samplers import SAMPLERS
 from service.stopping.base import Options
 from service.stopping.none import NoStop
@@ -34,7 +34,7 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
     task = Task(question=request.asked, choices=request.choices)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
-    sampler = build(SAMPLERS, request.sampler, "sampler")
+    sampler = build(SAMPLERS, request.sampler or "iid", "sampler")
 
     def shown(index: int) -> tuple[int, ...] | None:
         return sampler.shown(task, record.seed, index)
@@ -50,6 +50,7 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
         answer_type=reading.answer_type.name if samples else None,
         aggregator=AggregatorReply(name=aggregator.name),
         stop=StopReply(name=_name(request.stop) if request.stop else default_stop(aggregator)),
+        sampler=sampler_of(sampler, task),
         candidates=[
             CandidateReply(
                 answer=found.answer,
@@ -61,7 +62,7 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
             )
             for found in reading.classes
         ],
-        samples=[sample_reply(candidate) for candidate in reading.candidates],
+        samples=[sample_reply(each, shown=shown(each.sample.index)) for each in reading.candidates],
         usage=Usage(samples=SampleCounts(requested=request.n, finished=len(samples) - failed, failed=failed)),
     )
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from service.aggregators.base import Aggregator, Verdict
 from service.asking import Call
-from service.candidates import AnswerClass, Candidate, Exclusion
+from service.candidates import AnswerClass, Candidate, Exclusion, Task
 from service.confidence.signals import certified_flips, entropy_ratio, margin, posterior_lead
 from service.contract import (
     AggregatorReply,
@@ -17,6 +17,7 @@ from service.contract import (
     CandidateReply,
     SampleCounts,
     SampleReply,
+    SamplerReply,
     Status,
     StopReply,
     Timing,
@@ -28,6 +29,7 @@ from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
 from service.reading import Reading, Shadowed
+from service.samplers.base import Sampler
 from service.stopping.base import is_shadow
 from workers.wire.messages import FailureKind, Sample, SampleStatistics
 
@@ -80,6 +82,7 @@ def make_answer(
             lead=plan.lead,
             shadow=shadow_of(plan, gathered, shadowed, verdict) if is_shadow(plan.stop) else None,
         ),
+        sampler=sampler_of(plan.sampler, plan.task),
         confidence=confidence(verdict, claims(plan, reading, verdict, aggregator), reading.candidates),
         candidates=[
             CandidateReply(
@@ -92,7 +95,10 @@ def make_answer(
             )
             for s in verdict.ranking
         ],
-        samples=[sample_reply(candidate) for candidate in reading.candidates],
+        samples=[
+            sample_reply(candidate, gathered.variants.get(candidate.sample.index), plan.shown(candidate.sample.index))
+            for candidate in reading.candidates
+        ],
         calls=[_call(call) for call in spent.calls],
         usage=_usage(plan, gathered, reading, spent),
         timing=_timing(gathered, spent),
@@ -159,7 +165,14 @@ def options_of(plugin: object) -> dict[str, object]:
     return options.model_dump(mode="json") if isinstance(options, BaseModel) else {}
 
 
-def sample_reply(candidate: Candidate) -> SampleReply:
+def sampler_of(sampler: Sampler, task: Task) -> SamplerReply:
+    """The sampler in force, and what it says of this task."""
+    return SamplerReply(
+        name=sampler.name, options=options_of(sampler), independent=sampler.independent, remark=sampler.remark(task)
+    )
+
+
+def sample_reply(candidate: Candidate, variant: str | None = None, shown: tuple[int, ...] | None = None) -> SampleReply:
     """One sample as the reply shows it."""
     sample, found = candidate.sample, candidate.extraction
     return SampleReply(
@@ -175,6 +188,8 @@ def sample_reply(candidate: Candidate) -> SampleReply:
         prompt_tokens=sample.prompt_tokens,
         completion_tokens=sample.completion_tokens,
         statistics=sample.statistics,
+        variant=variant or None,
+        shown=list(shown) if shown else None,
     )
 
 

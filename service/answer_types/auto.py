@@ -58,6 +58,7 @@ class Auto:
     name: str = "auto"
     Options: type[BaseModel] = AutoOptions
     exact: bool = True
+    reads_shown = True
 
     def __init__(self, options: AutoOptions | None = None) -> None:
         self.options = options or AutoOptions()

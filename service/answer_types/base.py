@@ -63,3 +63,9 @@ def is_judged(answer_type: AnswerType) -> bool:
     where there is no judge.
     """
     return bool(getattr(answer_type, "judged", False))
+
+
+def reads_shown(answer_type: AnswerType) -> bool:
+    """True if the type reads letters by `Task.shown`, the order in which a sample was shown the options; it says so by
+    `reads_shown = True`."""
+    return bool(getattr(answer_type, "reads_shown", False))

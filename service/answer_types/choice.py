@@ -53,6 +53,7 @@ class Choice:
     name: str = "choice"
     Options: type[BaseModel] = ChoiceOptions
     exact: bool = True
+    reads_shown = True
 
     def __init__(self, options: ChoiceOptions | None = None) -> None:
         self.options = options or ChoiceOptions()

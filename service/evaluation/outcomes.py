@@ -79,6 +79,8 @@ def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
         "n": min(cell.n, len(record.samples)),
         "aggregator": named(cell.aggregator),
         "stop": named(cell.stop),
+        # The samples were recorded before: each from the question as it stands.
+        "sampler": "iid",
         "answer_type": type_for(record, cell.answer_type),
         "choices": record.choices if record.choices and len(record.choices) > 1 else None,
         # Methods that draw at random (the order in which samples are shown) do so from this seed.

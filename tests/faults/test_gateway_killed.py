@@ -1,8 +1,11 @@
 """Faults: real kills and stops of gateways; another goes on with what they had begun."""
 
+import hashlib
+import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -59,6 +62,31 @@ def test_another_gateway_goes_on_with_what_is_stored(
     calls = answer["usage"]["aggregation_calls"]
     assert upstream.stats.choices == 10 + calls == 10 + (aggregator != "vote")
     wait_until(lambda: nothing_is_left(bench), "nothing is left")
+
+
+@pytest.mark.parametrize(
+    "sampler", ["choice_shuffle", {"name": "navigate", "batch": 3}, {"name": "deepen", "width": 3}]
+)
+def test_another_gateway_draws_the_rest_from_the_very_same_prompts(
+    bench: Bench, two: tuple[Gateway, Gateway], upstream: FakeUpstream, sampler: object
+) -> None:
+    """The samples are those of an answer with the same seed that nobody disturbed, and are read as they were shown."""
+    first, second = two
+
+    def says(asked: dict[str, Any]) -> str:
+        digest = hashlib.sha256(json.dumps([asked["messages"], asked["seed"]]).encode()).hexdigest()
+        return f"Way {digest[:4]} comes first. Then the rest.\nThe answer is ({'ABC'[int(digest, 16) % 3]})."
+
+    bench.say(upstream, says=says, n="ignored", delay_ms=120)
+    asked = {"n": 9, "stop": "none", "choices": ["red", "green", "blue"], "sampling": {"seed": 3}, "sampler": sampler}
+    whole = second.answer(**asked)
+    answer_id = first.ask(**asked, background=True).json()["id"]
+    wait_until(lambda: len(stored(bench, answer_id)) >= 4, "four samples are stored")
+    first.kill()
+    answer = second.final(answer_id)
+    kept = ("index", "text", "answer", "variant", "shown")
+    assert [[s[name] for name in kept] for s in answer["samples"]] == [[s[n] for n in kept] for s in whole["samples"]]
+    assert len({sample["text"] for sample in answer["samples"]}) == 9
 
 
 def test_a_call_that_was_made_is_not_made_again(bench: Bench, two: tuple[Gateway, Gateway]) -> None:

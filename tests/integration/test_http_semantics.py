@@ -314,6 +314,7 @@ def test_concurrent_requests_do_not_mix(stack: Stack) -> None:
             n=1 + i % 5,
             stop="none",
             choices=[f"left {i}", f"right {i}"],
+            sampler="iid",
             sampling={"seed": 1000 * i},
         )
 

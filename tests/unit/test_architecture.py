@@ -37,7 +37,7 @@ NO_PLUGINS = {
         "units",
         "written",
     },
-    "samplers": {"__init__", "base"},
+    "samplers": {"__init__", "base", "relisting", "variation"},
     "stopping": {"__init__", "base"},
 }
 REGISTRIES: dict[str, Registry] = {
