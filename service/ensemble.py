@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
 from service.aggregators.base import Aggregator, Ask, Panel, Verdict
-from service.answer_types.base import Judge
+from service.answer_types.base import Judge, meaning_of
 from service.asking import QueueAsk
 from service.classing import Classifier
 from service.contract import Answer
 from service.draws import Draw
+from service.equality.meaning import MeaningJudge
 from service.gather import Gathered, Line, Order, gather_samples
 from service.plan import Plan
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
+from service.scoring import Scores
 from workers.wire.messages import SAMPLES, Sample
 
 SAMPLING_SHARE = 0.75
-"""An aggregator that asks a model again keeps the rest of the time for itself."""
+"""What asks a model after the samples are drawn, an aggregator or a judge of meanings, keeps the rest of the time."""
+COMPARING_SHARE = 0.9
+"""Where both ask, the judge is done by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,27 @@ class Chosen:
 async def solve(plan: Plan, line: Line, created: int, judge: Judge | None = None) -> Answer:
     """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
     started = time.monotonic()
+    judge = _judge_of(plan, line, started) or judge
     reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge, plan.shown)
     gathered = await _draw(plan, line, reader, started)
+    decided = time.monotonic()
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
-    decided = time.monotonic()
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
     return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
+
+
+def _judge_of(plan: Plan, line: Line, started: float) -> Judge | None:
+    """The judge of what texts mean, where the answer type has a pool of workers say that."""
+    meaning = meaning_of(plan.answer_type)
+    if meaning is None:
+        return None
+    share = COMPARING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    scores = Scores(line, plan.answer_id, meaning.model, started + plan.budget_s * share)
+    return MeaningJudge(meaning, plan.task.question, scores)
 
 
 def _below_quorum(plan: Plan) -> Chosen:
@@ -53,10 +68,11 @@ def _below_quorum(plan: Plan) -> Chosen:
 
 
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:
-    share = SAMPLING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    asks_later = plan.aggregator.max_calls(plan.n) or meaning_of(plan.answer_type)
+    share = SAMPLING_SHARE if asks_later else 1.0
 
     async def draws(wave: range, earlier: Mapping[int, Sample]) -> Sequence[Draw]:
-        seen = (await reader.read(earlier)).candidates if plan.sampler.looks_back and earlier else ()
+        seen = reader.candidates(earlier) if plan.sampler.looks_back and earlier else ()
         return plan.draws(wave, seen)
 
     order = Order(

@@ -25,7 +25,7 @@ from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable
 from service.gather import Line
 from service.ledger import Ledger
 from service.metrics import Metrics
-from service.plan import Plan, make_plan
+from service.plan import Plan, make_plan, meaning
 from service.progress import gateway_lost, so_far
 from service.settings import Settings
 from workers.wire.connection import unbroken
@@ -80,7 +80,7 @@ class Lifecycle:
     async def _begin(self, request: AnswerRequest) -> "tuple[str, asyncio.Task[Answer]]":
         created = int(time.time())
         try:
-            plan = make_plan(request, await self._catalog.pool(request.model), self._settings)
+            plan = await self._plan(request)
             await self._ledger.accept(plan.answer_id, request, plan.seed, created)
         except (RedisError, OSError) as error:
             self._metrics.rejected("redis_down")
@@ -90,6 +90,12 @@ class Lifecycle:
         task.add_done_callback(lambda _: self._running.pop(plan.answer_id, None))
         await asyncio.sleep(0)  # lets it begin: a task that is cancelled before its first step records nothing
         return plan.answer_id, task
+
+    async def _plan(self, request: AnswerRequest) -> Plan:
+        pool = await self._catalog.pool(request.model)
+        asked = meaning(request)
+        comparing = await self._catalog.find(asked.model) if asked else None
+        return make_plan(request, pool, self._settings, comparing)
 
     async def _solve(self, plan: Plan, created: int) -> Answer:
         """Solves and records; what fails is recorded too and raised as its error."""

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.answer_types.auto import Auto
-from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
+from service.answer_types.base import AnswerType, Judge, Judgement, is_judged, meaning_of
 from service.candidates import AnswerClass, Candidate, Exclusion, Task
-from service.classing import judged, make_candidate, make_classes
+from service.classing import judged, make_candidate, make_classes, unfit
 from service.stopping.base import StoppingRule, Tally
 from service.stopping.none import NoStop
 from workers.wire.messages import Sample
@@ -27,7 +27,21 @@ class Reading:
     @property
     def voters(self) -> int:
         """How many samples vote."""
-        return sum(candidate.excluded is None for candidate in self.candidates)
+        return _voters(self.candidates)
+
+
+def _voters(candidates: Sequence[Candidate]) -> int:
+    return sum(candidate.excluded is None for candidate in candidates)
+
+
+def _cautious(kind: AnswerType, classes: Sequence[AnswerClass]) -> list[int]:
+    """The votes of classes of which no judge was asked.
+
+    Of judged answers, which count here as their canonical forms, the first must lead even if all others prove to be one
+    answer.
+    """
+    counts = [len(found.members) for found in classes]
+    return [*counts[:1], sum(counts[1:])] if is_judged(kind) else counts
 
 
 Shown = Callable[[int], tuple[int, ...] | None]
@@ -70,6 +84,10 @@ class Reader:
         classes = make_classes(candidates, answer_type, judgement)
         return Reading(answer_type, why, settled, candidates, classes, judgement)
 
+    def candidates(self, samples: Mapping[int, Sample]) -> tuple[Candidate, ...]:
+        """The samples with their answers, in index order; nobody is asked which of these are equal."""
+        return self._look(samples)[3]
+
     def _look(
         self, samples: Mapping[int, Sample], kept: int | None = None
     ) -> tuple[AnswerType, str | None, int | None, tuple[Candidate, ...]]:
@@ -101,9 +119,13 @@ class Reader:
         return None
 
     async def _stops_on(self, prefix: Mapping[int, Sample], to_come: int) -> bool:
-        reading = await self.read(prefix)
-        tally = Tally(counts=tuple(len(c.members) for c in reading.classes), to_come=to_come)
-        return reading.voters >= self._quorum and self._stop.stops(tally)
+        if meaning_of(self._type) is not None:
+            _, _, _, candidates = self._look(prefix)
+            voters, counts = _voters(candidates), _cautious(self._type, make_classes(candidates, self._type))
+        else:
+            reading = await self.read(prefix)
+            voters, counts = reading.voters, [len(found.members) for found in reading.classes]
+        return voters >= self._quorum and self._stop.stops(Tally(counts=tuple(counts), to_come=to_come))
 
     def _surely_leads(self, samples: Mapping[int, Sample], to_come: int) -> bool:
         """True if the rest can change neither the type nor which answer leads.
@@ -111,7 +133,7 @@ class Reader:
         Where it could still change the type, the same answer must lead by enough under every type that there might be.
         """
         answer_type, _, settled_for, candidates = self._look(samples)
-        if sum(candidate.excluded is None for candidate in candidates) < self._quorum:
+        if _voters(candidates) < self._quorum:
             return False
         leader = self._leader(answer_type, candidates, to_come)
         if leader is None or settled_for is None or settled_for >= to_come:
@@ -123,17 +145,11 @@ class Reader:
         return found is not None and (found.answer, found.members) == (leader.answer, leader.members)
 
     def _leader(self, kind: AnswerType, candidates: Sequence[Candidate], to_come: int) -> AnswerClass | None:
-        """The class that leads by enough; None if there is none.
-
-        Answers that a judge compares count as their canonical forms: of these the first must lead even if all others
-        prove to be one answer, so that the judge need not be asked.
-        """
-        classes = make_classes(candidates, kind)
-        counts = [len(found.members) for found in classes]
-        if is_judged(kind):
-            counts = [*counts[:1], sum(counts[1:])]
-        elif not kind.exact:
+        """The class that leads by enough; None if there is none. Answers that a judge compares count cautiously."""
+        if not kind.exact and not is_judged(kind):
             return None
+        classes = make_classes(candidates, kind)
+        counts = _cautious(kind, classes)
         return classes[0] if classes and self._stop.stops(Tally(counts=tuple(counts), to_come=to_come)) else None
 
     def _alternatives(self) -> tuple[AnswerType, ...]:
@@ -144,7 +160,8 @@ class Reader:
     def _decide(self, samples: Sequence[Sample]) -> tuple[AnswerType, str | None, int | None]:
         if not isinstance(self._type, Auto):
             return self._type, None, None
-        answer_type, decision = self._type.resolve(self._task, [s.text for s in samples if s.failure is None])
+        # What never votes, whatever it says, has no say in how the votes are read: a cut sample ends anywhere.
+        answer_type, decision = self._type.resolve(self._task, [s.text for s in samples if unfit(s) is None])
         return answer_type, decision.why, decision.settled_for
 
     def _candidate(self, answer_type: AnswerType, sample: Sample) -> Candidate:

@@ -18,7 +18,7 @@ def plurality(panel: Panel) -> Verdict:
     if not ranking:
         return Verdict(answer=None, text=None, ranking=(), reason="no_usable_answer")
     first = ranking[0]
-    chosen = first.answer_class.members[0]
+    chosen = first.answer_class.representative
     tied = len(ranking) > 1 and ranking[1].votes == first.votes
     text = next(c.sample.text for c in panel.candidates if c.sample.index == chosen)
     return Verdict(

@@ -44,6 +44,11 @@ def offered(task: Task) -> Offered | None:
     return _listed(task.question) or _named(task.question)
 
 
+def is_label(form: str) -> bool:
+    """True if a text is nothing but a verdict such as "yes", "false" or "neither"."""
+    return _LABEL.fullmatch(form) is not None
+
+
 def _from_choices(choices: tuple[str, ...], question: str) -> Offered:
     why = f"the request gives {len(choices)} choices"
     bare = [unwrap(choice).strip("()[]") for choice in choices]

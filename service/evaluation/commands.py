@@ -43,7 +43,11 @@ def evaluate(
     n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
     stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
     answer_type: Annotated[
-        str, typer.Option(help="how answers are found: names separated by commas; as-recorded: what the file says")
+        str,
+        typer.Option(
+            help="how answers are found: names separated by commas, or one as JSON with options; "
+            "as-recorded: what the file says"
+        ),
     ] = "auto",
     seed: Annotated[int, typer.Option(help="other than 0: a random order of the recorded samples (offline)")] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="aggregate the recorded samples here, no service")] = False,
@@ -74,7 +78,8 @@ def evaluate(
 
     _sensible(offline=offline, online=compare or serve, seed=seed)
     settings = Settings()
-    wanted = Wanted(_names(aggregators), _counts(n), stop, _names(answer_type), None, model, compare)
+    types = (answer_type,) if answer_type.startswith("{") else _names(answer_type)
+    wanted = Wanted(_names(aggregators), _counts(n), stop, types, None, model, compare)
     try:
         with ExitStack() as stack:
             datasets = [read_dataset(path, limit, seed) for path in data]

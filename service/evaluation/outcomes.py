@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.answer_types import ANSWER_TYPES
+from service.contract import Choice, Named
 from service.evaluation.datasets import Record
 
 AS_RECORDED = "as-recorded"
@@ -11,7 +12,7 @@ AS_RECORDED = "as-recorded"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How every question of a data set is answered once. `answer_type` may be AS_RECORDED."""
+    """How every question of a data set is answered once. `answer_type` is for `named`, or AS_RECORDED."""
 
     aggregator: str
     n: int
@@ -33,8 +34,16 @@ class Outcome:
     right: bool = False
 
 
+def named(text: str) -> Named:
+    """A plug-in as the command line names it: by its name, or as a JSON object of its name and options.
+
+    Raises ValueError where the object is none.
+    """
+    return Choice.model_validate_json(text) if text.startswith("{") else text
+
+
 def type_for(record: Record, answer_type: str) -> str:
-    """The answer type's name; a recorded one that there is not here becomes `auto`."""
+    """The answer type, for `named`; a recorded one that there is not here becomes `auto`."""
     if answer_type != AS_RECORDED:
         return answer_type
     return record.answer_type if record.answer_type and record.answer_type in ANSWER_TYPES else "auto"
@@ -42,6 +51,7 @@ def type_for(record: Record, answer_type: str) -> str:
 
 def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
     """The body of POST /v1/answers; n is at most the number of recorded samples."""
+    answer_type = named(type_for(record, cell.answer_type))
     return {
         "model": model,
         "question": record.question,
@@ -49,7 +59,7 @@ def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
         "n": min(cell.n, len(record.samples)),
         "aggregator": cell.aggregator,
         "stop": cell.stop,
-        "answer_type": type_for(record, cell.answer_type),
+        "answer_type": answer_type.model_dump() if isinstance(answer_type, Choice) else answer_type,
         "choices": record.choices if record.choices and len(record.choices) > 1 else None,
         # Methods that draw at random (the order in which samples are shown) do so from this seed.
         "sampling": {"seed": 0},

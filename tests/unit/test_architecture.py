@@ -25,6 +25,7 @@ NO_PLUGINS = {
         "base",
         "fences",
         "jsontext",
+        "meant",
         "named",
         "number_words",
         "numerals",
