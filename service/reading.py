@@ -1,6 +1,6 @@
 """Reading the samples of one answer: which type its answers have, who votes, which answers are equal, when to stop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.answer_types.auto import Auto
@@ -28,6 +28,11 @@ class Reading:
     def voters(self) -> int:
         """How many samples vote."""
         return _voters(self.candidates)
+
+
+def _texts(samples: Iterable[Sample]) -> list[str]:
+    """What decides how the votes are read: what never votes, whatever it says, has no say in it."""
+    return [sample.text for sample in samples if unfit(sample) is None]
 
 
 def _voters(candidates: Sequence[Candidate]) -> int:
@@ -75,7 +80,6 @@ class Reader:
         self._judge = judge
         self._read: dict[tuple[str, int], Candidate] = {}
         self._checked = 0
-        self._kinds: tuple[AnswerType, ...] | None = None
 
     async def read(self, samples: Mapping[int, Sample], kept: int | None = None) -> Reading:
         """The reading of all samples, in index order; those from `kept` on are left out of the vote."""
@@ -138,7 +142,7 @@ class Reader:
         leader = self._leader(answer_type, candidates, to_come)
         if leader is None or settled_for is None or settled_for >= to_come:
             return leader is not None
-        return all(self._leads_alike(kind, samples, to_come, leader) for kind in self._alternatives())
+        return all(self._leads_alike(kind, samples, to_come, leader) for kind in self._alternatives(samples, to_come))
 
     def _leads_alike(self, kind: AnswerType, samples: Mapping[int, Sample], to_come: int, leader: AnswerClass) -> bool:
         found = self._leader(kind, [self._candidate(kind, samples[i]) for i in sorted(samples)], to_come)
@@ -152,16 +156,15 @@ class Reader:
         counts = _cautious(kind, classes)
         return classes[0] if classes and self._stop.stops(Tally(counts=tuple(counts), to_come=to_come)) else None
 
-    def _alternatives(self) -> tuple[AnswerType, ...]:
-        if self._kinds is None:
-            self._kinds = self._type.alternatives(self._task) if isinstance(self._type, Auto) else ()
-        return self._kinds
+    def _alternatives(self, samples: Mapping[int, Sample], to_come: int) -> tuple[AnswerType, ...]:
+        if not isinstance(self._type, Auto):
+            return ()
+        return self._type.alternatives(self._task, _texts(samples.values()), to_come)
 
     def _decide(self, samples: Sequence[Sample]) -> tuple[AnswerType, str | None, int | None]:
         if not isinstance(self._type, Auto):
             return self._type, None, None
-        # What never votes, whatever it says, has no say in how the votes are read: a cut sample ends anywhere.
-        answer_type, decision = self._type.resolve(self._task, [s.text for s in samples if unfit(s) is None])
+        answer_type, decision = self._type.resolve(self._task, _texts(samples))
         return answer_type, decision.why, decision.settled_for
 
     def _candidate(self, answer_type: AnswerType, sample: Sample) -> Candidate:

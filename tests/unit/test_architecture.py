@@ -23,6 +23,7 @@ NO_PLUGINS = {
     "answer_types": {
         "__init__",
         "base",
+        "evident",
         "fences",
         "jsontext",
         "meant",
