@@ -70,7 +70,7 @@ def evaluate(
 
     The service must answer from the same recordings: conclave up --model NAME=replay:FILE, or --serve.
     With --extraction-report: how often the answers found in real completions are those that their sources recorded,
-    and how often they are judged right beside plain Math-Verify. The latter takes a quarter of an hour; --limit less.
+    and how often they are judged right beside plain Math-Verify. The latter takes long (30,000 answers); --limit less.
     """
     if extraction:
         return extraction_report(data, limit, as_json)
