@@ -31,7 +31,7 @@ replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the 
 	$(BIN)/conclave eval $(addprefix $(CONCLAVE_DATA)/,cotuq_llama8b_svamp.jsonl.gz gpt35_date_t08.jsonl.gz \
 		linc_folio_gpt4.jsonl.gz) --serve --compare --n 40 --answer-type auto,as-recorded
 
-extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside what their sources recorded
+extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside those recorded and Math-Verify's: half an hour
 	$(BIN)/conclave eval --extraction-report
 
 stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA)

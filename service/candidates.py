@@ -71,8 +71,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class AnswerClass:
-    """Candidates whose answers are equal. `members` are sample indices, ascending; the first represents the class."""
+    """Candidates whose answers are equal. `members` are sample indices, ascending.
+
+    `medoid` is the member whose answer is the class's where that need not be the first.
+    """
 
     answer: str
     members: tuple[int, ...]
     spellings: tuple[str, ...] = field(default=())
+    medoid: int | None = None
+
+    @property
+    def representative(self) -> int:
+        """The sample that represents the class."""
+        return self.members[0] if self.medoid is None else self.medoid

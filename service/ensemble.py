@@ -7,22 +7,25 @@ from dataclasses import dataclass, replace
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
 from service.aggregators.base import Aggregator, Ask, Panel, Verdict
-from service.answer_types.base import Judge
+from service.answer_types.base import Judge, meaning_of
 from service.asking import QueueAsk
 from service.classing import Classifier
 from service.contract import Answer
 from service.draws import Draw
+from service.equality.meaning import MeaningJudge
 from service.gather import Gathered, Line, Order, gather_samples
 from service.plan import Plan
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
-from service.scoring import Texts, score
+from service.scoring import Scores, Texts, score
 from service.stopping.base import seconds_of
 from workers.wire.messages import SAMPLES, Failure, Sample
 
 SAMPLING_SHARE = 0.75
-"""An aggregator that asks a model again keeps the rest of the time for itself."""
+"""What asks a model after the samples are drawn, an aggregator or a judge of meanings, keeps the rest of the time."""
+COMPARING_SHARE = 0.9
+"""Where both ask, the judge is done by then."""
 EMBEDDING_SHARE = 0.2
 """The most of the time for the vectors that a sampler compares."""
 
@@ -51,6 +54,7 @@ async def solve(
     samples to choose among, where they are there already.
     """
     started = time.monotonic() - elapsed_s
+    judge = _judge_of(plan, line, started) or judge
     if drawn is None:
         plan = await _with_vectors(plan, line, plan.budget_s - elapsed_s)
     reader = Reader(
@@ -66,16 +70,26 @@ async def solve(
         elapsed=lambda: time.monotonic() - started,
     )
     gathered = drawn or await _draw(plan, line, reader, started)
+    decided = time.monotonic()
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
-    decided = time.monotonic()
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
     return make_answer(
         plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
     )
+
+
+def _judge_of(plan: Plan, line: Line, started: float) -> Judge | None:
+    """The judge of what texts mean, where the answer type has a pool of workers say that."""
+    meaning = meaning_of(plan.answer_type)
+    if meaning is None:
+        return None
+    share = COMPARING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    scores = Scores(line, plan.answer_id, meaning.model, started + plan.budget_s * share)
+    return MeaningJudge(meaning, plan.task.question, scores)
 
 
 def _below_quorum(plan: Plan) -> Chosen:
@@ -99,10 +113,11 @@ async def _with_vectors(plan: Plan, line: Line, left_s: float) -> Plan:
 
 
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:
-    share = SAMPLING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    asks_later = plan.aggregator.max_calls(plan.n) or meaning_of(plan.answer_type)
+    share = SAMPLING_SHARE if asks_later else 1.0
 
     async def draws(wave: range, earlier: Mapping[int, Sample]) -> Sequence[Draw]:
-        seen = (await reader.read(earlier)).candidates if plan.sampler.looks_back and earlier else ()
+        seen = reader.candidates(earlier) if plan.sampler.looks_back and earlier else ()
         return plan.draws(wave, seen)
 
     order = Order(

@@ -18,7 +18,7 @@ from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable
 from service.gather import Gathered, Line, Recall
 from service.ledger import Ledger
 from service.metrics import Metrics
-from service.plan import Plan, make_plan, new_answer_id
+from service.plan import Plan, make_plan, meaning, new_answer_id
 from service.progress import gateway_lost, so_far
 from service.sampler_fit import check_embedder
 from service.settings import Settings
@@ -102,9 +102,7 @@ class Lifecycle:
     async def _begin(self, request: AnswerRequest, durable: bool, answer_id: str | None) -> tuple[str, Solving | None]:
         created = int(time.time())
         try:
-            pool = await self._catalog.pool(request.model)
-            plan = make_plan(request, pool, self._settings, answer_id=answer_id or new_answer_id())
-            await check_embedder(plan.sampler, self._catalog)
+            plan = await self._plan(request, answer_id=answer_id or new_answer_id())
             # The record says which sampler drew, so that any gateway reads the samples' letters as they were shown.
             drawn_by = request if request.sampler else request.model_copy(update={"sampler": plan.sampler.name})
             if not await self._ledger.accept(plan.answer_id, drawn_by, plan.seed, created, durable=durable):
@@ -113,6 +111,15 @@ class Lifecycle:
             self._metrics.rejected("redis_down")
             raise QueueUnavailable(f"the request could not be recorded: {type(error).__name__}") from error
         return plan.answer_id, await self._run(Work(plan, created))
+
+    async def _plan(self, request: AnswerRequest, answer_id: str | None = None, seed: int | None = None) -> Plan:
+        """The plan, checked against the pools there are; with the id and the seed of an answer, that one's again."""
+        pool = await self._catalog.pool(request.model)
+        asked = meaning(request)
+        comparing = await self._catalog.find(asked.model) if asked else None
+        plan = make_plan(request, pool, self._settings, comparing, answer_id=answer_id, seed=seed)
+        await check_embedder(plan.sampler, self._catalog)
+        return plan
 
     async def _run(self, work: Work) -> Solving:
         answer_id = work.plan.answer_id
@@ -132,8 +139,7 @@ class Lifecycle:
         if not record.status.final or not samples:
             raise Conflict(f"the answer is {record.status.value} and holds {len(samples)} samples", field="id")
         request = again(record.request, asked)
-        pool = await self._catalog.pool(request.model)
-        plan = make_plan(request, pool, self._settings, seed=record.seed)
+        plan = await self._plan(request, seed=record.seed)
         created = int(time.time())
         await self._ledger.accept(plan.answer_id, request, plan.seed, created)
         drawn = Gathered(samples, variants=variants_of(record.reply), kept=kept_of(record.reply))
@@ -147,8 +153,7 @@ class Lifecycle:
         """
         record = await self._ledger.read(answer_id)
         try:
-            pool = await self._catalog.pool(record.request.model)
-            plan = make_plan(record.request, pool, self._settings, answer_id=answer_id, seed=record.seed)
+            plan = await self._plan(record.request, answer_id, record.seed)
         except ConclaveError as error:
             log.warning("answer %s: taken over and not planned: %s", answer_id, error.detail)
             await self._record((await gateway_lost(record)).model_copy(update={"error": problem(error)}))

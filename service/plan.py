@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from service.aggregators import AGGREGATORS
 from service.aggregators.base import Aggregator
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import AnswerType
+from service.answer_types.base import AnswerType, Meaning, meaning_of
 from service.candidates import Candidate, Task
 from service.catalog import Pool
 from service.contract import AnswerRequest, Choice, Named
@@ -106,18 +106,21 @@ def make_plan(
     request: AnswerRequest,
     pool: Pool,
     settings: Settings,
+    comparing: Pool | None = None,
     *,
     answer_id: str | None = None,
     seed: int | None = None,
 ) -> Plan:
     """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field.
 
-    With the `answer_id` and the `seed` of an answer that was planned before, the plan is that one's again.
+    `comparing` is the pool that `meaning` names; None where no worker serves it. With the `answer_id` and the `seed` of
+    an answer that was planned before, the plan is that one's again.
     """
     _check_caps(request, settings)
+    answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
+    check_meaning(meaning_of(answer_type), comparing)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
-    answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     named = request.sampler or default_sampler(request, pool, answer_type, aggregator, stop)
     sampler = build(SAMPLERS, named, "sampler")
     _check_pool(pool, aggregator, stop, sampler, request.sampling)
@@ -185,6 +188,24 @@ def _check_stop(stop: StoppingRule, sampler: Sampler, request: AnswerRequest) ->
     seconds = seconds_of(stop)
     if seconds is not None and seconds >= request.budget.seconds:
         raise BadRequest(f"{stop.name}: {seconds:g} s is not within budget.seconds", field="stop")
+
+
+def meaning(request: AnswerRequest) -> Meaning | None:
+    """By what a pool of workers is to compare the request's answers; None where none is asked."""
+    return meaning_of(build(ANSWER_TYPES, request.answer_type, "answer_type"))
+
+
+def check_meaning(asked: Meaning | None, pool: Pool | None) -> None:
+    """Refuses a comparison by meaning that the pool cannot make; of a pool without a worker nothing is known yet."""
+    if asked is None:
+        return
+    if pool is None:
+        detail = f"comparing by {asked.by} needs the workers of {asked.model!r}, and there are none to ask here"
+        raise BadRequest(f"answer_type.model: {detail}", field="answer_type.model")
+    need = Provides.EMBED if asked.by == "embeddings" else Provides.ENTAIL
+    if pool.provides is not None and need not in pool.provides:
+        detail = f"answer_type.model: comparing by {asked.by} needs what {asked.model} does not supply: {need}"
+        raise BadRequest(detail, field="answer_type.model")
 
 
 def default_stop(aggregator: Aggregator) -> str:

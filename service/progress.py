@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from service.aggregators import AGGREGATORS
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import Judge
+from service.answer_types.base import Judge, meaning_of
 from service.candidates import Task
 from service.contract import (
     AggregatorReply,
@@ -29,12 +29,17 @@ from workers.wire.messages import Sample
 
 
 async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | None = None) -> Answer:
-    """The record with the running tally of the samples that are stored; none is named as the answer yet."""
+    """The record with the running tally of the samples that are stored; none is named as the answer yet.
+
+    Texts that are compared by meaning are counted by their normalised forms: no pool is asked for a look.
+    """
     request = record.request
     task = Task(question=request.asked, choices=request.choices)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     sampler = build(SAMPLERS, request.sampler or "iid", "sampler")
+
+    judge = None if meaning_of(answer_type) else judge
 
     def shown(index: int) -> tuple[int, ...] | None:
         return sampler.shown(task, record.seed, index)

@@ -1,13 +1,13 @@
 """Reading the samples of one answer: which type its answers have, who votes, which answers are equal, when to stop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.answer_types.auto import FOR_GOOD, Auto
-from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
+from service.answer_types.base import AnswerType, Judge, Judgement, is_judged, meaning_of
 from service.candidates import AnswerClass, Candidate, Exclusion, Task
 from service.certifying import Evidence, divided, evidence_for
-from service.classing import judged, make_candidate, make_classes
+from service.classing import judged, make_candidate, make_classes, unfit
 from service.stopping.base import (
     Options,
     StoppingRule,
@@ -39,7 +39,26 @@ class Reading:
     @property
     def voters(self) -> int:
         """How many samples vote."""
-        return sum(candidate.excluded is None for candidate in self.candidates)
+        return _voters(self.candidates)
+
+
+def _texts(samples: Iterable[Sample]) -> list[str]:
+    """What decides how the votes are read: what never votes, whatever it says, has no say in it."""
+    return [sample.text for sample in samples if unfit(sample) is None]
+
+
+def _voters(candidates: Sequence[Candidate]) -> int:
+    return sum(candidate.excluded is None for candidate in candidates)
+
+
+def _cautious(kind: AnswerType, classes: Sequence[AnswerClass]) -> list[int]:
+    """The votes of classes of which no judge was asked.
+
+    Of judged answers, which count here as their canonical forms, the first must lead even if all others prove to be one
+    answer.
+    """
+    counts = [len(found.members) for found in classes]
+    return [*counts[:1], sum(counts[1:])] if is_judged(kind) else counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +113,6 @@ class Reader:
         self._read: dict[tuple[str, int], Candidate] = {}
         self._evidence: dict[str, Evidence] = {}
         self._checked = 0
-        self._kinds: tuple[AnswerType, ...] | None = None
         self.shadow: Shadowed | None = None
 
     async def read(self, samples: Mapping[int, Sample], kept: range | None = None) -> Reading:
@@ -102,8 +120,12 @@ class Reader:
         answer_type, why, settled, candidates = self._look(samples, kept)
         judgement = await judged(candidates, answer_type, self._judge)
         classes = make_classes(candidates, answer_type, judgement)
-        kinds = 1 if settled is None or settled >= FOR_GOOD else len(self._alternatives())
+        kinds = 1 if settled is None or settled >= FOR_GOOD else len(self._alternatives({}, self._n))
         return Reading(answer_type, why, settled, candidates, classes, judgement, kinds)
+
+    def candidates(self, samples: Mapping[int, Sample]) -> tuple[Candidate, ...]:
+        """The samples with their answers, in index order; nobody is asked which of these are equal."""
+        return self._look(samples)[3]
 
     def _look(
         self, samples: Mapping[int, Sample], kept: range | None = None
@@ -147,11 +169,19 @@ class Reader:
         """What a rule says that looks at the clock; one that does not has nothing to say here."""
         if seconds_of(self._stop) is None:
             return False
-        reading = await self.read(samples)
+        reading = await self._so_far(samples)
         return reading.voters >= self._quorum and self._stop.stops(self._tally(reading, to_come))
 
+    async def _so_far(self, samples: Mapping[int, Sample]) -> Reading:
+        """The reading while samples are drawn. A pool that says what texts mean is asked once, at the end: until then
+        only equal forms are one answer."""
+        if meaning_of(self._type) is None:
+            return await self.read(samples)
+        answer_type, why, settled, candidates = self._look(samples)
+        return Reading(answer_type, why, settled, candidates, make_classes(candidates, answer_type))
+
     async def _stops_on(self, prefix: Mapping[int, Sample], to_come: int) -> range | None:
-        reading = await self.read(prefix)
+        reading = await self._so_far(prefix)
         if reading.voters < self._quorum:
             return None
         tally = self._tally(reading, to_come)
@@ -166,7 +196,7 @@ class Reader:
         indices = [candidate.sample.index for candidate in reading.candidates]
         closed = is_closed(self._stop)
         return Tally(
-            counts=tuple(len(found.members) for found in reading.classes),
+            counts=tuple(self._counts(reading)),
             to_come=to_come,
             votes=tuple(votes.get(index) for index in indices),
             option_logprobs=tuple(c.sample.option_logprobs for c in reading.candidates) if closed else (),
@@ -176,6 +206,11 @@ class Reader:
             blocks=self._blocks,
             elapsed_s=self._elapsed(),
         )
+
+    def _counts(self, reading: Reading) -> list[int]:
+        if meaning_of(self._type) is not None:
+            return _cautious(reading.answer_type, reading.classes)
+        return [len(found.members) for found in reading.classes]
 
     def _option(self, reading: Reading) -> int | None:
         """Which of the choices the leader's first sample says, where samples are drawn from the choices."""
@@ -202,41 +237,35 @@ class Reader:
         if self._lead is None:
             return False
         answer_type, _, settled_for, candidates = self._look(samples)
-        if sum(candidate.excluded is None for candidate in candidates) < self._quorum:
+        if _voters(candidates) < self._quorum:
             return False
         leader = self._leader(answer_type, candidates, to_come)
         if leader is None or settled_for is None or settled_for >= to_come:
             return leader is not None
-        return all(self._leads_alike(kind, samples, to_come, leader) for kind in self._alternatives())
+        return all(self._leads_alike(kind, samples, to_come, leader) for kind in self._alternatives(samples, to_come))
 
     def _leads_alike(self, kind: AnswerType, samples: Mapping[int, Sample], to_come: int, leader: AnswerClass) -> bool:
         found = self._leader(kind, [self._candidate(kind, samples[i]) for i in sorted(samples)], to_come)
         return found is not None and (found.answer, found.members) == (leader.answer, leader.members)
 
     def _leader(self, kind: AnswerType, candidates: Sequence[Candidate], to_come: int) -> AnswerClass | None:
-        """The class that leads by enough; None if there is none.
-
-        Answers that a judge compares count as their canonical forms: of these the first must lead even if all others
-        prove to be one answer, so that the judge need not be asked.
-        """
-        classes = make_classes(candidates, kind)
-        counts = [len(found.members) for found in classes]
-        if is_judged(kind):
-            counts = [*counts[:1], sum(counts[1:])]
-        elif not kind.exact:
+        """The class that leads by enough; None if there is none. Answers that a judge compares count cautiously."""
+        if not kind.exact and not is_judged(kind):
             return None
+        classes = make_classes(candidates, kind)
+        counts = _cautious(kind, classes)
         leads = self._lead is not None and self._lead.stops(Tally(counts=tuple(counts), to_come=to_come))
         return classes[0] if classes and leads else None
 
-    def _alternatives(self) -> tuple[AnswerType, ...]:
-        if self._kinds is None:
-            self._kinds = self._type.alternatives(self._task) if isinstance(self._type, Auto) else ()
-        return self._kinds
+    def _alternatives(self, samples: Mapping[int, Sample], to_come: int) -> tuple[AnswerType, ...]:
+        if not isinstance(self._type, Auto):
+            return ()
+        return self._type.alternatives(self._task, _texts(samples.values()), to_come)
 
     def _decide(self, samples: Sequence[Sample]) -> tuple[AnswerType, str | None, int | None]:
         if not isinstance(self._type, Auto):
             return self._type, None, None
-        answer_type, decision = self._type.resolve(self._task, [s.text for s in samples if s.failure is None])
+        answer_type, decision = self._type.resolve(self._task, _texts(samples))
         return answer_type, decision.why, decision.settled_for
 
     def _candidate(self, answer_type: AnswerType, sample: Sample) -> Candidate:

@@ -254,4 +254,4 @@ def _unjudged(reading: Reading) -> list[str]:
         warnings.append(f"{found.overruns} comparisons of answers ran into their deadline and count as not equal")
     if found and found.uncompared:
         warnings.append(f"{found.uncompared} answers or pairs are compared by their canonical form alone")
-    return warnings
+    return [*warnings, *(found.warnings if found else ())]

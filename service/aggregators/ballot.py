@@ -78,12 +78,12 @@ def elect(panel: Panel, voting: Sequence[Voter], weights: Sequence[float]) -> Ve
 
 
 def present(panel: Panel, ranking: tuple[Standing, ...], votes: int, chosen: int | None = None) -> Verdict:
-    """The verdict for the first of a ranking; `chosen` is the sample that stands for it, else its earliest.
+    """The verdict for the first of a ranking; `chosen` is the sample that stands for it, else its representative.
 
     Certifies no switched vote: a method whose weights are sums says more itself.
     """
     first = ranking[0]
-    index = first.answer_class.members[0] if chosen is None else chosen
+    index = first.answer_class.representative if chosen is None else chosen
     return Verdict(
         answer=first.answer_class.answer,
         text=next(c.sample.text for c in panel.candidates if c.sample.index == index),

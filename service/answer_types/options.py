@@ -44,6 +44,11 @@ def offered(task: Task) -> Offered | None:
     return _listed(task.question) or _named(task.question)
 
 
+def is_label(form: str) -> bool:
+    """True if a text is nothing but a verdict such as "yes", "false" or "neither": one of a closed set of labels."""
+    return _LABEL.fullmatch(form.strip()) is not None
+
+
 def _from_choices(choices: tuple[str, ...], question: str) -> Offered:
     why = f"the request gives {len(choices)} choices"
     bare = [unwrap(choice).strip("()[]") for choice in choices]
@@ -115,11 +120,6 @@ def _named(question: str) -> Offered | None:
         return None
     places = tuple(LETTERS[i] for i in range(len(labels)))
     return Offered(labels, places, labels, f"the question names the options {', '.join(labels)}", False)
-
-
-def is_label(text: str) -> bool:
-    """True for a word such as True, No or Neutral: one of a closed set of labels and not an option of its own."""
-    return _LABEL.fullmatch(text.strip()) is not None
 
 
 def _line_before(text: str, place: int) -> str:

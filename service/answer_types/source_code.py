@@ -2,6 +2,7 @@
 
 import ast
 from itertools import islice
+from textwrap import dedent
 
 from pydantic import BaseModel, Field
 
@@ -32,7 +33,8 @@ class Code:
     """Source code; Python is equal where the syntax trees are, once local names are renamed by their place.
 
     Evidence: `fenced` (the last closed code block of the language, or else the last that names none), or `whole` (a
-    text without such a block; for Python only if it parses). Other languages are compared as text, white space apart,
+    text without such a block; for Python only if it parses). Python that is indented throughout, such as the body that
+    completes a function, is read without that indentation. Other languages are compared as text, white space apart,
     and so is Python that does not parse, nests too deep or is too long (10,000 characters, 2,000 nodes of the tree).
     Nothing is compiled or run.
 
@@ -66,6 +68,8 @@ class Code:
         return left.identity == right.identity
 
     def _extraction(self, source: str, evidence: str) -> Extraction | None:
+        if self._python:
+            source = dedent(source)
         text = "\n".join(line.rstrip() for line in source.split("\n") if line.strip())
         spelling = source.strip()[:200]
         if self._python:

@@ -86,6 +86,38 @@ def test_lead_never_changes_the_verdict(texts, task, kind, data, sample_of) -> N
     assert winner(lead, come, kept) == winner(everything, samples) or kept is None
 
 
+EVIDENT = [
+    *("It was on May 1, 2021.", "The answer is 2021-05-01.", "A: 05/30/2021", "The answer is May 30, 2021."),
+    *('["a", "b"]', "- b\n- a", '{"a": 1}', '```json\n{"a": 1.0}\n```', '{"answer": 42}'),
+    *("```python\nx = 1\n```", "def f(a):\n    return a", '<tool_call>{"name": "f", "arguments": {}}</tool_call>'),
+    *('{"name": "f", "arguments": {"a": 1}}', '{"bbox_2d": [0, 0, 9, 9]}', '{"bbox_2d": [0, 0, 9, 10]}'),
+]
+ASKING = [
+    Task("When was it?"),
+    Task("List all of them as JSON. When was it?"),
+    Task("Write a function that clicks. When was it, true or false?"),
+]
+
+
+@given(
+    texts=st.lists(st.sampled_from(TEXTS + EVIDENT), min_size=1, max_size=4).flatmap(
+        lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=14)
+    ),
+    task=st.sampled_from(ASKING),
+    data=st.data(),
+)
+@settings(max_examples=400)
+def test_lead_never_changes_what_auto_decides_and_answers(texts, task, data, sample_of) -> None:
+    """Also where the question asks for a date, a list, JSON, code or a place, and completions may call tools."""
+    samples = drawn(sample_of, texts)
+    order = data.draw(st.permutations(range(len(texts))))
+    lead = reader_of("lead", len(texts), task, "auto")
+    come, kept = arrive(lead, samples, order)
+    if kept is not None:
+        early, late = at_once(lead.read(come, kept)), at_once(reader_of("none", len(texts), task, "auto").read(samples))
+        assert normal_form(early.classes[0].answer) == normal_form(late.classes[0].answer)
+
+
 @given(n=st.integers(2, 20))
 def test_lead_stops_as_soon_as_the_rest_cannot_catch_up(n, sample_of) -> None:
     """Of n equal answers a bare majority is drawn: v1 > to come."""

@@ -23,8 +23,10 @@ NO_PLUGINS = {
     "answer_types": {
         "__init__",
         "base",
+        "evident",
         "fences",
         "jsontext",
+        "meant",
         "named",
         "number_words",
         "numerals",
