@@ -7,6 +7,7 @@ from service.answer_types.auto import Auto
 from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
 from service.candidates import AnswerClass, Candidate, Exclusion, Task
 from service.classing import judged, make_candidate, make_classes
+from service.pace import Pace
 from service.stopping.base import StoppingRule, Tally
 from service.stopping.none import NoStop
 from workers.wire.messages import Sample
@@ -39,7 +40,10 @@ def as_given(index: int) -> tuple[int, ...] | None:
 
 
 class Reader:
-    """Reads the samples of one request; each completion is read once per answer type, however often it is asked."""
+    """Reads the samples of one request; each completion is read once per answer type, however often it is asked.
+
+    However many completions come at once, others have the event loop after every few milliseconds of reading.
+    """
 
     def __init__(
         self,
@@ -60,15 +64,42 @@ class Reader:
         self._quorum = quorum
         self._judge = judge
         self._read: dict[tuple[str, int], Candidate] = {}
+        self._met: set[int] = set()
         self._checked = 0
         self._kinds: tuple[AnswerType, ...] | None = None
 
     async def read(self, samples: Mapping[int, Sample], kept: int | None = None) -> Reading:
         """The reading of all samples, in index order; those from `kept` on are left out of the vote."""
+        await self._meet(samples)
         answer_type, why, settled, candidates = self._look(samples, kept)
         judgement = await judged(candidates, answer_type, self._judge)
         classes = make_classes(candidates, answer_type, judgement)
         return Reading(answer_type, why, settled, candidates, classes, judgement)
+
+    async def _meet(self, samples: Mapping[int, Sample]) -> None:
+        """Reads the new samples in slices: what comes after finds them read, and does not hold the event loop."""
+        met = [samples[i] for i in sorted(samples)]
+        pace = Pace()
+        for sample in met:
+            if sample.index not in self._met:
+                self._met.add(sample.index)
+                self._decide([sample])  # what it finds out of each sample is remembered for deciding on all
+                await pace.pause()
+        await self._read_all(self._decide(met)[0], met)
+
+    async def _meet_again(self, samples: Mapping[int, Sample], to_come: int) -> None:
+        """Reads the samples in slices by every type that there might be, where `_surely_leads` is going to."""
+        answer_type, _, settled_for, candidates = self._look(samples)
+        if settled_for is None or settled_for >= to_come or self._leader(answer_type, candidates, to_come) is None:
+            return
+        for kind in self._alternatives():
+            await self._read_all(kind, [candidate.sample for candidate in candidates])
+
+    async def _read_all(self, kind: AnswerType, samples: Sequence[Sample]) -> None:
+        pace = Pace()
+        for sample in samples:
+            self._candidate(kind, sample)
+            await pace.pause()
 
     def _look(
         self, samples: Mapping[int, Sample], kept: int | None = None
@@ -89,7 +120,9 @@ class Reader:
         """
         if isinstance(self._stop, NoStop):
             return None
+        await self._meet(samples)
         if not self._stop.in_order:
+            await self._meet_again(samples, to_come)
             return self._n if self._surely_leads(samples, to_come) else None
         length = self._checked
         while length in samples:

@@ -41,7 +41,7 @@ def parse(source: str) -> ast.Module | None:
 def print_tree(tree: ast.AST) -> str | None:
     """The source of a tree in one layout; None where it cannot be written."""
     try:
-        return ast.unparse(ast.fix_missing_locations(tree))
+        return ast.unparse(tree)
     except (ValueError, RecursionError, TypeError):
         return None
 
