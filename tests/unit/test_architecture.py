@@ -24,6 +24,7 @@ NO_PLUGINS = {
         "__init__",
         "base",
         "fences",
+        "figures",
         "jsontext",
         "named",
         "number_words",
