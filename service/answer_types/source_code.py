@@ -2,11 +2,12 @@
 
 import ast
 from itertools import islice
+from textwrap import dedent
 
 from pydantic import BaseModel, Field
 
 from service.answer_types.base import Options
-from service.answer_types.fences import WINDOW_CHARS, fenced
+from service.answer_types.fences import WINDOW_CHARS, fenced, unclosed
 from service.answer_types.renaming import Renamed
 from service.answer_types.syntax import parse, print_tree
 from service.candidates import Extraction, Task
@@ -32,9 +33,10 @@ class CodeOptions(Options):
 class Code:
     """Source code; Python is equal where the syntax trees are, once local names are renamed by their place.
 
-    Evidence: `fenced` (the last closed code block of the language, or else the last that names none), or `whole` (a
-    text without such a block; for Python only if it parses). Other languages are compared as text, white space apart,
-    and so is Python that does not parse, nests too deep or is too long (10,000 characters, 1,000 nodes of the tree).
+    Evidence: `fenced` (the last closed code block of the language, or else the last that names none), `unclosed` (a
+    block that never closes, if there is no other fence), or `whole` (a text without such a block; for Python only if it
+    parses). Other languages are compared as text, white space apart,
+    and so is Python that does not parse, nests too deep or is too long (8,000 characters, 1,000 nodes of the tree).
     Nothing is compiled or run.
 
     Not compared in Python: layout, comments, quotes, docstrings and annotations (by default), names local to functions.
@@ -60,6 +62,8 @@ class Code:
             for block in fenced(text, languages):
                 if block.strip():
                     return self._extraction(block, "fenced")
+        if (rest := unclosed(text, self._languages)) and rest.strip():
+            return self._extraction(rest, "unclosed")
         return self._extraction(text, "whole") if text.strip() and len(text) <= WINDOW_CHARS else None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
@@ -70,7 +74,7 @@ class Code:
         text = "\n".join(line.rstrip() for line in source.split("\n") if line.strip())
         spelling = source.strip()[:200]
         if self._python:
-            tree = parse(source) or (parse(text) if text != source else None)
+            tree = parse(source) or (parse(bare) if (bare := dedent(text)) != source else None)
             if tree is None and evidence == "whole":
                 return None
             printed = self._printed(tree)

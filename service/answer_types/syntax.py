@@ -10,7 +10,7 @@ import warnings
 
 NO_FILE = "<sample>"
 """What the parser takes for the name of the source's file: on a syntax error it looks there for the line, in vain."""
-MAX_CHARS = 10_000
+MAX_CHARS = 8_000
 MAX_BRACKETS = 40
 MAX_CHAIN = 150
 MAX_BRANCHES = 100
