@@ -1,13 +1,14 @@
-"""Reading the samples of one answer: which type its answers have, who votes, which answers are equal, when to stop."""
+"""Asking the stopping rule of one answer about its samples while they come."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from service.answer_types.auto import FOR_GOOD, Auto
-from service.answer_types.base import AnswerType, Judge, Judgement, is_judged, meaning_of
-from service.candidates import AnswerClass, Candidate, Exclusion, Task
+from service.answer_types.base import AnswerType, Judge, is_judged, meaning_of
+from service.candidates import AnswerClass, Candidate, Task
 from service.certifying import Evidence, divided, evidence_for
-from service.classing import judged, make_candidate, make_classes, unfit
+from service.classing import make_classes
+from service.sample_reader import Reading as Reading
+from service.sample_reader import SampleReader, Shown, as_given, count_voters
 from service.stopping.base import (
     Options,
     StoppingRule,
@@ -21,34 +22,6 @@ from service.stopping.base import (
 from service.stopping.lead import Lead
 from service.stopping.none import NoStop
 from workers.wire.messages import Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a set of samples says. `why` tells how the type was decided; `settled_for` how many more samples cannot
-    change that decision; `kinds` among how many types the completions decide."""
-
-    answer_type: AnswerType
-    why: str | None
-    settled_for: int | None
-    candidates: tuple[Candidate, ...]
-    classes: tuple[AnswerClass, ...]
-    judgement: Judgement | None = None
-    kinds: int = 1
-
-    @property
-    def voters(self) -> int:
-        """How many samples vote."""
-        return _voters(self.candidates)
-
-
-def _texts(samples: Iterable[Sample]) -> list[str]:
-    """What decides how the votes are read: what never votes, whatever it says, has no say in it."""
-    return [sample.text for sample in samples if unfit(sample) is None]
-
-
-def _voters(candidates: Sequence[Candidate]) -> int:
-    return sum(candidate.excluded is None for candidate in candidates)
 
 
 def _cautious(kind: AnswerType, classes: Sequence[AnswerClass]) -> list[int]:
@@ -70,16 +43,8 @@ class Shadowed:
     reading: Reading
 
 
-Shown = Callable[[int], tuple[int, ...] | None]
-
-
-def as_given(index: int) -> tuple[int, ...] | None:
-    """The options stand in every prompt as the caller gave them."""
-    return None
-
-
-class Reader:
-    """Reads the samples of one request; each completion is read once per answer type, however often it is asked."""
+class Reader(SampleReader):
+    """Reads the samples of one request and asks its stopping rule about them."""
 
     def __init__(
         self,
@@ -95,47 +60,27 @@ class Reader:
         blocks: tuple[int, ...] = (),
         elapsed: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`shown` tells how each sample was shown the options, so that its letters are read so.
-
-        `lead`: sampling ends also where the rest cannot change the winner. `blocks`: where the samples of one model
+        """`lead`: sampling ends also where the rest cannot change the winner. `blocks`: where the samples of one model
         after the other end. `elapsed`: seconds since the answer was begun.
         """
-        self._task = task
-        self._shown = shown
-        self._type = answer_type
+        super().__init__(task, answer_type, judge, shown)
         self._stop = stop
         self._n = n
         self._quorum = quorum
-        self._judge = judge
         self._lead = Lead(Options()) if lead or isinstance(stop, Lead) else None
         self._blocks = blocks
         self._elapsed = elapsed
-        self._read: dict[tuple[str, int], Candidate] = {}
         self._evidence: dict[str, Evidence] = {}
         self._checked = 0
         self.shadow: Shadowed | None = None
 
-    async def read(self, samples: Mapping[int, Sample], kept: range | None = None) -> Reading:
-        """The reading of all samples, in index order; those outside `kept` are left out of the vote."""
-        answer_type, why, settled, candidates = self._look(samples, kept)
-        judgement = await judged(candidates, answer_type, self._judge)
-        classes = make_classes(candidates, answer_type, judgement)
-        kinds = 1 if settled is None or settled >= FOR_GOOD else len(self._alternatives({}, self._n))
-        return Reading(answer_type, why, settled, candidates, classes, judgement, kinds)
-
-    def candidates(self, samples: Mapping[int, Sample]) -> tuple[Candidate, ...]:
-        """The samples with their answers, in index order; nobody is asked which of these are equal."""
-        return self._look(samples)[3]
-
-    def _look(
-        self, samples: Mapping[int, Sample], kept: range | None = None
-    ) -> tuple[AnswerType, str | None, int | None, tuple[Candidate, ...]]:
-        ordered = [samples[i] for i in sorted(samples)]
-        # A window decides nothing alone: which answers agree in it was found by the type of all samples before its end.
-        deciding = ordered if kept is None else [s for s in ordered if s.index < kept.stop]
-        answer_type, why, settled = self._decide(deciding)
-        candidates = [self._candidate(answer_type, sample) for sample in ordered]
-        return answer_type, why, settled, tuple(candidates if kept is None else _kept(candidates, kept))
+    async def _meet_again(self, samples: Mapping[int, Sample], to_come: int) -> None:
+        """Reads the samples in slices by every type that there might be, where `_surely_leads` is going to."""
+        answer_type, _, settled_for, candidates = self._look(samples)
+        if settled_for is None or settled_for >= to_come or self._leader(answer_type, candidates, to_come) is None:
+            return
+        for kind in self._alternatives(samples, to_come):
+            await self._read_all(kind, [candidate.sample for candidate in candidates])
 
     async def stops(self, samples: Mapping[int, Sample], to_come: int) -> range | None:
         """Which samples count if sampling ends here; None to go on.
@@ -145,6 +90,7 @@ class Reader:
         """
         if isinstance(self._stop, NoStop) or self.shadow is not None:
             return None
+        await self._meet(samples)
         found = await self._ends(samples, to_come)
         if found is None or not is_shadow(self._stop):
             return found
@@ -153,6 +99,7 @@ class Reader:
 
     async def _ends(self, samples: Mapping[int, Sample], to_come: int) -> range | None:
         if not self._stop.in_order:
+            await self._meet_again(samples, to_come)
             ends = await self._stops_on_arrival(samples, to_come)
             return range(self._n) if ends or self._surely_leads(samples, to_come) else None
         length = self._checked
@@ -237,7 +184,7 @@ class Reader:
         if self._lead is None:
             return False
         answer_type, _, settled_for, candidates = self._look(samples)
-        if _voters(candidates) < self._quorum:
+        if count_voters(candidates) < self._quorum:
             return False
         leader = self._leader(answer_type, candidates, to_come)
         if leader is None or settled_for is None or settled_for >= to_come:
@@ -256,34 +203,3 @@ class Reader:
         counts = _cautious(kind, classes)
         leads = self._lead is not None and self._lead.stops(Tally(counts=tuple(counts), to_come=to_come))
         return classes[0] if classes and leads else None
-
-    def _alternatives(self, samples: Mapping[int, Sample], to_come: int) -> tuple[AnswerType, ...]:
-        if not isinstance(self._type, Auto):
-            return ()
-        return self._type.alternatives(self._task, _texts(samples.values()), to_come)
-
-    def _decide(self, samples: Sequence[Sample]) -> tuple[AnswerType, str | None, int | None]:
-        if not isinstance(self._type, Auto):
-            return self._type, None, None
-        answer_type, decision = self._type.resolve(self._task, _texts(samples))
-        return answer_type, decision.why, decision.settled_for
-
-    def _candidate(self, answer_type: AnswerType, sample: Sample) -> Candidate:
-        at = (answer_type.name, sample.index)
-        if at not in self._read:
-            shown = self._shown(sample.index)
-            task = self._task if shown is None else replace(self._task, shown=shown)
-            self._read[at] = make_candidate(sample, answer_type, task)
-        return self._read[at]
-
-
-def _kept(candidates: Sequence[Candidate], kept: range) -> list[Candidate]:
-    """The candidates, with those that would vote before and after the ones that count left out."""
-    return [
-        c if c.excluded is not None or c.sample.index in kept else replace(c, excluded=_outside(c.sample.index, kept))
-        for c in candidates
-    ]
-
-
-def _outside(index: int, kept: range) -> Exclusion:
-    return Exclusion.AFTER_STOP if index >= kept.stop else Exclusion.OUTSIDE_WINDOW

@@ -7,9 +7,10 @@ T = TypeVar("T")
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing, such as reading samples without a judge."""
+    """The result of a coroutine that waits for nothing, such as reading samples without a judge; it may pause."""
     try:
-        coroutine.send(None)
+        while coroutine.send(None) is None:
+            continue
     except StopIteration as done:
         result: T = done.value
         return result

@@ -15,12 +15,21 @@ _N = r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,20})?"
 _SEP = r"[ ]?(?:,\s{0,4}|[ ])"
 _FOUR = rf"(?P<x1>{_N}){_SEP}(?P<y1>{_N}){_SEP}(?P<x2>{_N}){_SEP}(?P<y2>{_N})"
 _OPEN, _CLOSE = r"[\[(]\s{0,4}", r"\s{0,4}[\])]"
+
+
+def _named(name: str, group: str, last: bool = False) -> str:
+    """A coordinate with its name, such as `"x1": 10, `."""
+    following = "" if last else r"(?:,\s{0,4}|\s{1,4})"
+    return rf"[\"']?\b{name}[\"']?\s?[=:]\s?[\"']?(?P<{group}>{_N})[\"']?{following}"
+
+
 _REGION = re.compile(
     rf"{_OPEN}{_FOUR}{_CLOSE}"
     rf"|{_OPEN}(?P<ax>{_N}),\s{{0,4}}(?P<ay>{_N}){_CLOSE}\s{{0,4}},?\s{{0,4}}"
     rf"{_OPEN}(?P<bx>{_N}),\s{{0,4}}(?P<by>{_N}){_CLOSE}"
     rf"|{_OPEN}(?P<px>{_N}),\s{{0,4}}(?P<py>{_N}){_CLOSE}"
-    rf"|\bx\d?[\"']?\s?[=:]\s?[\"']?(?P<nx>{_N})[\"']?,?\s{{1,4}}[\"']?y\d?[\"']?\s?[=:]\s?[\"']?(?P<ny>{_N})"
+    rf"|{_named('x1', 'cx')}{_named('y1', 'cy')}{_named('x2', 'dx')}{_named('y2', 'dy', last=True)}"
+    rf"|\bx\d?[\"']?\s?[=:]\s?[\"']?(?P<nx>{_N})[\"']?(?:,\s{{0,4}}|\s{{1,4}})[\"']?y\d?[\"']?\s?[=:]\s?[\"']?(?P<ny>{_N})"
 )
 _BARE = re.compile(rf"{_FOUR}|(?P<px>{_N}){_SEP}(?P<py>{_N})")
 _KEY = re.compile(
@@ -32,7 +41,7 @@ _TAG = re.compile(
 )
 _MAX_REGION_CHARS = 200
 _PLACES = 6
-_GROUPS = (("x1", "y1", "x2", "y2"), ("ax", "ay", "bx", "by"), ("px", "py"), ("nx", "ny"))
+_GROUPS = (("x1", "y1", "x2", "y2"), ("ax", "ay", "bx", "by"), ("px", "py"), ("cx", "cy", "dx", "dy"), ("nx", "ny"))
 
 
 class BoxesOptions(Options):

@@ -20,7 +20,13 @@ _HOLDERS = ("answer", "final_answer", "answers", "items", "list", "result")
 
 _BULLET = re.compile(r"[ \t]{0,12}(?:[-*\u2022\u2013+]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)])[ \t]{1,8}(?=\S)")
 _SEMICOLON = re.compile(r";\s{0,4}(?:(?:and|or)\s{1,4})?")
-_COMMA = re.compile(r",(?![0-9]{3}(?![0-9]))\s{0,4}(?:(?:and|or)\s{1,4})?|\s(?:and|&)\s")
+_COMMA = re.compile(r",(?![0-9]{3}(?![0-9]))\s{0,4}(?:(?:and|or|&)\s{1,4})?|\s(?:and|&)\s")
+_TEXT_AND = re.compile(r"\\text\{\s{0,4}(and|or)\s{0,4}\}")
+_VARIABLE = re.compile(r"[a-zA-Z]\s?=\s?(?=[^=]*\Z)")
+_VERB = re.compile(r"[^,;.]{1,80}?\s(?:are|were|include|includes)\b:?\s{1,4}", re.IGNORECASE)
+_HEAD = re.compile(r"\*\*([^*]{1,200}?):?\*\*(?:\s{0,4}[-\u2013\u2014:]\s.*)?", re.DOTALL)
+_NO_ITEM = re.compile(r"[,;]|[.!?:]\s{0,9}\Z|.{100}")
+_MAX_LINES = 100
 _LEAD = re.compile(r"(?:the following|as follows|the (?:set|list))\b[^:\n]{0,40}:?\s{0,4}", re.IGNORECASE)
 _SETS = (("\\left\\{", "\\right\\}"), ("\\{", "\\}"), ("{", "}"), ("[", "]"), ("(", ")"))
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3}){1,9}|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?")
@@ -102,6 +108,9 @@ def _item(item: Json) -> tuple[str, Json]:
 
 
 def _cleaned(text: str) -> str:
+    """The item without what wraps it, and without the explanation behind a head in bold."""
+    head = _HEAD.fullmatch(text.strip())
+    text = head[1] if head else text
     for _ in range(_MAX_ROUNDS):
         again = " ".join(reading.unwrap(text).split())
         if again == text:
@@ -123,7 +132,9 @@ def _found(text: str) -> Iterator[tuple[str, list[Json] | None, str]]:
         yield "bullets", list(bullets), bullets[0]
     for found in values(text):
         yield "json", _held(found.value), found.spelling
-    if len(whole := text.strip()) <= _SHORT_CHARS and "\n" not in whole and len(parts := _parted(whole) or []) > 1:
+    whole = text.strip()
+    short = _VERB.sub("", whole, count=1) if len(whole) <= _SHORT_CHARS and "\n" not in whole else ""
+    if len(parts := _parted(short) or []) > 1:
         yield "enumeration", parts, whole
 
 
@@ -144,7 +155,7 @@ def _held(value: Json) -> list[Json] | None:
 
 
 def _after_cue(text: str, line: str) -> tuple[list[Json] | None, str]:
-    """The items of a cue's sentence; of the bullets that begin there, or right under it where it ends with a colon."""
+    """The items of a cue's sentence; of the bullets or lines that begin there, or right under it after a colon."""
     start = max(text.rfind(f"{line}\n"), 0) or text.rfind(line)
     opening = text.rfind("\n", 0, start) + 1
     if line.startswith("[") and (arrays := list(values(text[start : start + reading.TAIL_CHARS]))):
@@ -156,6 +167,8 @@ def _after_cue(text: str, line: str) -> tuple[list[Json] | None, str]:
         below := _run(text[start + len(line) : start + len(line) + reading.TAIL_CHARS].lstrip())
     ):
         return list(below), below[0]
+    if text[:start].rstrip(" *_").endswith(":\n") and len(lines := _lines(text[start:])) > 1:
+        return [*lines], lines[0]
     sentence = reading.first_sentence(reading.without_adverb(line))
     return _parted(_LEAD.sub("", sentence, count=1)), sentence
 
@@ -165,7 +178,7 @@ def _parted(segment: str) -> list[Json] | None:
     if whole := read(segment):
         held = _held(whole.value)
         return [whole.value] if held is None else held
-    bare = reading.unwrap(segment)
+    bare = _VARIABLE.sub("", reading.unwrap(_TEXT_AND.sub(r" \1 ", segment)), count=1)
     for left, right in _SETS:
         inner = bare[len(left) : -len(right)]
         if len(bare) > len(left) + len(right) and bare.startswith(left) and bare.endswith(right) and left not in inner:
@@ -173,6 +186,16 @@ def _parted(segment: str) -> list[Json] | None:
             break
     mark = _SEMICOLON if ";" in bare else _COMMA
     return [part for part in mark.split(bare) if part.strip()] or None
+
+
+def _lines(text: str) -> list[str]:
+    """The lines up to the first blank one; none if one is a sentence or an enumeration, or there are too many."""
+    lines: list[str] = []
+    for line in text[: reading.TAIL_CHARS].splitlines():
+        if not line.strip():
+            break
+        lines.append(line)
+    return [] if len(lines) > _MAX_LINES or any(_NO_ITEM.search(line) for line in lines) else lines
 
 
 def _run(text: str) -> list[str]:

@@ -24,3 +24,11 @@ def fenced(text: str, languages: frozenset[str]) -> Iterator[str]:
             opened = None
     for start, end in reversed(blocks):
         yield text[start:end]
+
+
+def unclosed(text: str, languages: frozenset[str]) -> str | None:
+    """What the only fence of the text opens, if that is a block of these languages which never closes."""
+    fences = [*_FENCE.finditer(text[-WINDOW_CHARS:])]
+    if len(fences) != 1 or fences[0][2].lower() not in languages:
+        return None
+    return fences[0].string[fences[0].end() + 1 :]

@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 WINDOW_CHARS = 40_000
+MAX_MARKS = 8_000
+"""Most brackets and quotation marks of the text that is searched for values: JSON has one in every few characters."""
 MAX_DEPTH = 64
+MAX_PARTS = 10_000
+"""Most values within one value, at any depth."""
 MAX_DIGITS = 400
 MAX_EXPONENT = 9_999
 MAX_TRIES = 64
@@ -18,7 +22,6 @@ _PLAIN_PLACES = 30
 
 # A quotation mark behind a backslash opens no string: so a string that never ends is looked for once a line.
 _STRING = r'(?<!\\)"(?:[^"\\\n]|\\.)*+"'
-_BRACKET = re.compile(rf"[{{}}\[\]]|{_STRING}")
 _TOKEN = re.compile(rf'\{{(?=\s{{0,80}}["}}])|\[(?=\s{{0,80}}["\[\]{{0-9tfn-])|[}}\]]|{_STRING}')
 _OPENER = {"}": "{", "]": "["}
 _OPENS_JSON = re.compile(r'\{\s{0,40}"|\[\s{0,40}[\[{"]')
@@ -52,23 +55,27 @@ class Found:
 def read(text: str) -> Found | None:
     """The whole text as one JSON value; None if it is none or beyond the limits."""
     text = text.strip()
-    if not text or len(text) > WINDOW_CHARS or _depth(text) > MAX_DEPTH:
+    if not text or len(text) > WINDOW_CHARS:
         return None
     try:
         value: Json = json.loads(text, parse_int=numeral, parse_float=numeral, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return Found(value, text)
+    return Found(value, text) if _within_limits(value) else None
 
 
 def values(text: str) -> Iterator[Found]:
     """The objects and arrays in the text, last first, an outer one before those within it.
 
     What stands within an object or array that never closes is no value: it is the beginning of one that was cut off.
-    Only the last `WINDOW_CHARS` characters are read; at most `MAX_TRIES` places and four times the text's length are
-    tried.
+    Only the last `WINDOW_CHARS` characters are read, or the last half of them, a quarter and so on while there are more
+    than `MAX_MARKS` brackets and quotation marks. At most `MAX_TRIES` places are tried, four times the text's length.
     """
-    cut_before, text = len(text) > WINDOW_CHARS, text[-WINDOW_CHARS:]
+    whole = len(text)
+    text = text[-WINDOW_CHARS:]
+    while sum(map(text.count, '{}[]"')) > MAX_MARKS:
+        text = text[len(text) // 2 :]
+    cut_before = len(text) < whole
     budget, reached = 4 * len(text), len(text) + 1
     for start, end in _pairs(text, cut_before)[:MAX_TRIES]:
         budget -= end - start
@@ -152,16 +159,17 @@ def _close(opener: str, opened: list[tuple[str, int]], waiting: dict[str, int]) 
     return None
 
 
-def _depth(text: str) -> int:
-    """How deep the brackets nest."""
-    depth = deepest = 0
-    for mark in _BRACKET.finditer(text):
-        if mark[0] in "{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif mark[0] in "}]":
-            depth -= 1
-    return deepest
+def _within_limits(value: Json) -> bool:
+    """True if nothing nests deeper than `MAX_DEPTH` and there are at most `MAX_PARTS` values within."""
+    level: list[Json] = [value]
+    parts = depth = 0
+    while level := [held for held in level if isinstance(held, list | dict)]:
+        depth += 1
+        level = [part for held in level for part in (held.values() if isinstance(held, dict) else held)]
+        parts += len(level)
+        if depth > MAX_DEPTH or parts > MAX_PARTS:
+            return False
+    return True
 
 
 def _refuse(constant: str) -> Json:

@@ -1,7 +1,7 @@
 """`number`: the answer is one number, equal by exact value."""
 
-from collections import deque
 from fractions import Fraction
+from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -10,8 +10,9 @@ from service.answer_types import reading
 from service.answer_types.base import Options
 from service.answer_types.numerals import (
     Quantity,
-    find_quantities,
+    find_figures,
     find_word_number,
+    last_figures,
     plain_fractions,
     print_number,
     read_quantity,
@@ -60,6 +61,9 @@ class Number:
     Evidence, in this order: `boxed`, `hashes` (####), `json`, `whole` (nothing but a number), `phrase` ("the answer
     is", the last one that has a number), `last_number` (in figures, in the last 4,000 characters).
 
+    A power with figures alone is a number (2^10), and so are "$1.5M" and "1.234,5". Figures of a date, a time, a ratio
+    (3:1), a list, a range, a root or a formula (3x, 2^n, 5 ± 1) are none: where such come last, there is no answer.
+
     In a phrase the first number of its sentence counts, but the one after the last "=" where that ends a calculation,
     and in "not 5 but 7" the 7. A box or a JSON value that holds an expression other than a number is an answer that is
     no number: the completion then has none.
@@ -85,9 +89,10 @@ class Number:
         if whole := read_quantity(reading.unwrap(text)):
             return self._extraction(whole, "whole")
         for line in reading.phrases(text):
-            if found := _in_phrase(line):
+            found, settled = _in_phrase(line)
+            if found or settled:
                 return self._extraction(found, "phrase")
-        return self._extraction(_last(text), "last_number")
+        return self._extraction(last_figures(text[-reading.TAIL_CHARS :]), "last_number")
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the values are equal, or within the tolerance of each other, and the units do not differ."""
@@ -116,35 +121,31 @@ def _in_marked(segment: str) -> tuple[Quantity | None, bool]:
     value = reading.unwrap(bare.rpartition("=")[2])
     if whole := read_quantity(bare) or read_quantity(value):
         return whole, True
-    numbers = list(find_quantities(bare))
-    if not numbers:
+    figures = [*islice(find_figures(bare), 2)]
+    if not figures:
         return None, False
-    glued = bare[numbers[0].end : numbers[0].end + 1].isalpha()
-    lone = len(numbers) == 1 and not glued and not _EXPRESSION.intersection(bare)
-    return (numbers[0] if lone else None), True
+    end, number = figures[0]
+    lone = len(figures) == 1 and not bare[end : end + 1].isalpha() and not _EXPRESSION.intersection(bare)
+    return (number if lone else None), True
 
 
-def _in_phrase(line: str) -> Quantity | None:
+def _in_phrase(line: str) -> tuple[Quantity | None, bool]:
+    """The number that a phrase answers with; and True if its figures are part of something that is none."""
     sentence = reading.without_adverb(reading.first_sentence(line))
     if sentence.lower().startswith("not "):
         sentence = sentence.partition(" but ")[2] or sentence.partition(" rather ")[2]
     if whole := read_quantity(reading.unwrap(sentence)):
-        return whole
-    numbers = find_quantities(sentence)
-    first = next(numbers, None)
+        return whole, True
+    first = next(find_figures(sentence), None)
     if first is None:
-        return find_word_number(sentence)
-    return _result(sentence, first) or first
+        return find_word_number(sentence), False
+    end, number = first
+    return _result(sentence[end:]) or number, True
 
 
-def _result(sentence: str, first: Quantity) -> Quantity | None:
-    """The number after the last "=" of the calculation that begins with the first number."""
-    calculation, equals, after = sentence[first.end :].rpartition("=")
+def _result(sentence: str) -> Quantity | None:
+    """The number after the last "=" of the calculation that the sentence goes on with."""
+    calculation, equals, after = sentence.rpartition("=")
     if not equals or _REASONS.intersection(calculation.lower().split()):
         return None
-    return next(find_quantities(after), None)
-
-
-def _last(text: str) -> Quantity | None:
-    last = deque(find_quantities(text[-reading.TAIL_CHARS :]), 1)
-    return last[0] if last else None
+    return next((number for _, number in find_figures(after)), None)

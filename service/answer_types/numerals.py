@@ -1,7 +1,11 @@
 """Numbers as people and models write them, read into exact fractions without evaluating anything.
 
 A number of more than `MAX_DIGITS` digits (or an exponent that would make one) is refused, so that no text costs more
-than its length. A point is always the decimal point: "1.234,5" is not read as European notation.
+than its length. A point is the decimal point, but in "1.234,5" and "1 234,50" the comma is: there it can be nothing
+else. "$3k" is 3000, since money has no other k; what "3k" is without a currency nobody knows.
+
+Figures that are part of something else are no numbers, and not read as one: dates, times, ratios (3:1), ranges with a
+dash, versions, plus-minus, a power or a root that is no number, a factor before a letter (3x).
 """
 
 import re
@@ -9,16 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from service.answer_types.figures import AREA, EUROPEAN, FIND, TIMES_TEN, UNIT, WHOLE
 from service.answer_types.number_words import Worded, find_words
 from service.answer_types.units import unit_after, unit_before
 
 MAX_DIGITS = 400
 _MAX_PART = 10**MAX_DIGITS
+_MAX_BITS = 1_300
 _MAX_PLACES = 40
 
-_GROUP = r"(?:,\\!|,|\{,\}|\\,|\\!,|[\u00a0\u2009\u202f'\u2019])"
-_SPACED = r"(?:,\\!|,|\{,\}|\\,|\\!,|[ \u00a0\u2009\u202f'\u2019])"
-_LAKHS = r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?![0-9])"
 _SUPERSCRIPTS = str.maketrans(
     "\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "-+0123456789"
 )
@@ -32,45 +35,10 @@ _VULGAR = {
     )
 }
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_CURRENCY = r"(?:US\\?\$|USD[ ]?|EUR[ ]?|\\?\$|\\pounds[ ]?|[\u20ac\u00a3\u00a5\u20b9])"
-_PERCENT = r"(?:[ ]?\\?%|[ ]per[ ]?cent\b)"
-
-
-def _pattern(group: str) -> str:
-    plain = rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])|{_LAKHS}|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
-    times_ten = r"[ ]?(?:\\times|\\cdot|[\u00d7*x\u00b7])[ ]?10"
-    power = (
-        rf"[eE][-+\u2212]?[0-9]+|{times_ten}(?:(?:\^|\*\*)(?:\{{[ ]?[-+\u2212]?[0-9]+[ ]?\}}|[-+\u2212]?[0-9]+)"
-        r"|[\u207b\u207a]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)"
-    )
-    number = rf"(?:{plain})(?:{power})?"
-    part = rf"\{{[ ]?([-\u2212]?{number})[ ]?\}}"
-    latex = rf"\\[dtc]?frac[ ]?(?:{part}[ ]?{part}|([0-9])[ ]?([0-9])|([0-9])[ ]?\{{([0-9]+)\}})"
-    return (
-        rf"(?P<currency>{_CURRENCY}[ ]?)?(?P<inner>[-\u2212])?"
-        rf"(?:(?P<whole>[0-9]+)?[ ]?(?:\\ )?(?P<latex>{latex})"
-        r"|(?P<mixed>[0-9]+)[ ](?:and[ ])?(?P<up>[0-9]+)[/\u2044](?P<down>[0-9]+)(?![0-9]|[ ]?/)"
-        rf"|(?P<over>{number})[ ]?[/\u2044][ ]?(?P<under>{number})(?![0-9]|[ ]?/)"
-        rf"|(?P<number>{number}))"
-        rf"(?P<percent>{_PERCENT})?(?:[ ](?P<scale>hundred|thousand|million|billion|trillion)\b)?"
-    )
-
-
-_TIMES_TEN = re.compile(r"(?:\\times|\\cdot|[\u00d7*x\u00b7])[ ]?10")
+_SHORT = {"k": 10**3, "m": 10**6, "mn": 10**6, "mln": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12, "tn": 10**12}
+_WIDE = str.maketrans("\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e\uff05", "0123456789.%")
+_IS_WIDE = re.compile("[\uff10-\uff19\uff0e\uff05]")
 _E = re.compile("[eE]")
-_FIND = re.compile(
-    r"(?<![A-Za-z0-9_])(?<![0-9]/)(?:(?<![)\]}%])(?<![0-9)\]}%] )(?P<sign>[-\u2212]))?" + _pattern(_GROUP)
-)
-_WHOLE = re.compile(
-    r"(?:(?:approximately|approx\.?|about|around|roughly|nearly|only|exactly|a total of|\u2248|~|\\approx|=)[ ]?)?"
-    r"(?P<sign>[-\u2212\u2013+]|minus[ ]|negative[ ])?[ ]?" + _pattern(_SPACED),
-    re.IGNORECASE,
-)
-_UNIT = re.compile(
-    r"(?:\^\{?\\circ\}?|\u00b0)?[ ~]?(?:\\[ ,;!])?[ ]?"
-    r"(?:\\(?:text|mathrm|mbox|textrm)\{[^{}0-9]{0,60}\}(?:\^\{?[23]\}?)?|(?P<words>[^\W\d_][^\d=+*<>\\()\[\]{}|;:$]{0,60}[\u00b2\u00b3]?))?"
-    r"[$.]{0,2}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +62,10 @@ def read_quantity(text: str) -> Quantity | None:
     "5x" is not a number with a unit: a unit of one letter stands apart.
     """
     text = plain_fractions(text).strip()
-    found = _WHOLE.match(text)
+    found = WHOLE.match(text)
     if found is None:
         return _read_words(text)
-    unit = _UNIT.fullmatch(text, found.end())
+    unit = UNIT.fullmatch(text, found.end())
     if unit is None or (unit["words"] and len(unit[0]) == 1):
         return None
     return _quantity(found, text)
@@ -105,9 +73,18 @@ def read_quantity(text: str) -> Quantity | None:
 
 def find_quantities(text: str) -> Iterator[Quantity]:
     """The numbers written in figures in `text`, in order; a minus after a number is an operator."""
-    for found in _FIND.finditer(text):
-        if quantity := _quantity(found):
-            yield quantity
+    return (quantity for _, quantity in find_figures(text) if quantity)
+
+
+def find_figures(text: str) -> Iterator[tuple[int, Quantity | None]]:
+    """Where figures end in `text`, in order, with the number that they are; None where they are part of no number."""
+    return ((found.end(), _in_text(found)) for found in FIND.finditer(text) if not _is_of_unit(found))
+
+
+def last_figures(text: str) -> Quantity | None:
+    """The number that the last figures in `text` are; None where they are part of something else, or there are none."""
+    last = next((found for found in reversed([*FIND.finditer(text)]) if not _is_of_unit(found)), None)
+    return _in_text(last) if last else None
 
 
 def find_word_number(text: str) -> Quantity | None:
@@ -133,7 +110,10 @@ def print_number(value: Fraction) -> str:
 
 
 def plain_fractions(text: str) -> str:
-    """The text with "½" and its like written as 1/2."""
+    """The text with "½" and its like written as 1/2, and with figures of the usual width."""
+    if text.isascii():
+        return text
+    text = text.translate(_WIDE) if _IS_WIDE.search(text) else text
     for sign, spelled in _VULGAR.items():
         if sign in text:
             text = text.replace(f" {sign}", f" {spelled}").replace(sign, f" {spelled}")
@@ -145,7 +125,7 @@ def _read_words(text: str) -> Quantity | None:
     if words is None or words.start > 0:
         return None
     unit = text[words.end :]
-    return _word_quantity(words, text) if not unit or (_UNIT.fullmatch(unit) and " of " not in unit) else None
+    return _word_quantity(words, text) if not unit or (UNIT.fullmatch(unit) and " of " not in unit) else None
 
 
 def _word_quantity(words: Worded, text: str) -> Quantity:
@@ -154,11 +134,22 @@ def _word_quantity(words: Worded, text: str) -> Quantity:
     return Quantity(words.value, percent, text[words.start : end], words.start, words.end, None if percent else unit)
 
 
+def _is_of_unit(found: re.Match[str]) -> bool:
+    """True for the 2 of "15 cm^2"."""
+    text, start = found.string, found.start()
+    return text.startswith("^", start) and AREA.search(text[max(0, start - 12) : start]) is not None
+
+
+def _in_text(found: re.Match[str]) -> Quantity | None:
+    return None if found["before"] or found["spoilt"] is not None else _quantity(found)
+
+
 def _quantity(found: re.Match[str], spelling: str = "") -> Quantity | None:
     value = _magnitude(found)
-    if value is None:
+    short = found["short"] or found["shorter"]
+    if value is None or (found["short"] and not unit_before(found["currency"], found.string, found.end())):
         return None
-    value *= _SCALES.get((found["scale"] or "").lower(), 1)
+    value *= _SCALES.get((found["scale"] or "").lower(), 1) * _SHORT.get((short or "").strip().lower(), 1)
     if (found["sign"] or "+") != "+":
         value = -value
     if found["inner"]:
@@ -177,6 +168,8 @@ def _magnitude(found: re.Match[str]) -> Fraction | None:
         return _fraction(found["number"])
     if found["over"]:
         return _ratio(found["over"], found["under"])
+    if found["base"]:
+        return _power(found["base"], found["braced"] or found["bare"] or found["raised"])
     if found["mixed"]:
         whole, rest = _fraction(found["mixed"]), _ratio(found["up"], found["down"])
     else:
@@ -191,9 +184,19 @@ def _ratio(over: str, under: str) -> Fraction | None:
     return None if top is None or not bottom else top / bottom
 
 
+def _power(base: str, exponent: str) -> Fraction | None:
+    """The power; None for one of more than `MAX_DIGITS` digits, or of nought."""
+    value, power = _fraction(base), int(exponent.translate(_SUPERSCRIPTS).replace("\u2212", "-"))
+    if not value or (max(abs(value.numerator), value.denominator).bit_length() - 1) * abs(power) > _MAX_BITS:
+        return None
+    return value**power
+
+
 def _fraction(text: str) -> Fraction | None:
     if len(text) > 2 * MAX_DIGITS:
         return None
+    if european := EUROPEAN.fullmatch(text):
+        text = f"{re.sub('[^0-9]', '', european[1])}.{european[2]}"
     text = text.translate(_SUPERSCRIPTS).replace("\u2212", "-")
     mantissa, _, power = _split_power(text)
     mantissa = re.sub(r"[^0-9.-]", "", mantissa)
@@ -207,5 +210,5 @@ def _fraction(text: str) -> Fraction | None:
 
 
 def _split_power(text: str) -> tuple[str, str, str]:
-    power = _TIMES_TEN.search(text) or _E.search(text)
+    power = TIMES_TEN.search(text) or _E.search(text)
     return (text[: power.start()], power[0], text[power.end() :]) if power else (text, "", "")

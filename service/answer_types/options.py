@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.answer_types.reading import unwrap
 from service.candidates import Task
@@ -19,7 +20,7 @@ _CLOSED_SET = re.compile(
 )
 _LABEL = re.compile(rf"\b(?:{_LABELS})\b", re.IGNORECASE)
 _BEFORE_LETTER = frozenset(["", "(", "[", "-", "*", "- (", "* (", "**", "**("])
-_MAX_QUESTION_CHARS = 100_000
+_MAX_QUESTION_CHARS = 50_000
 _MAX_LISTED = 1_000
 
 
@@ -37,6 +38,7 @@ class Offered:
     certain: bool = True
 
 
+@lru_cache(maxsize=64)
 def offered(task: Task) -> Offered | None:
     """The options of a task: the request's choices, else those that the question lists as (A), (B), … or names."""
     if task.choices:

@@ -7,11 +7,13 @@ last `MAX_CUES` places of one kind are tried, and no answer is longer than `MAX_
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 WINDOW_CHARS = 100_000
 TAIL_CHARS = 4_000
 MAX_CUES = 32
 MAX_ANSWER_CHARS = 2_000
+MAX_THINK_TAGS = 4_096
 
 SELF_CLOSING = frozenset({"boxed", "json"})
 """Evidence whose end is marked in the text: such an answer is complete even where the completion was cut off."""
@@ -64,21 +66,24 @@ def strip_thinking(text: str) -> tuple[str, bool]:
     """The text without its `<think>` and `<thinking>` blocks, and True if one was left unclosed.
 
     Blocks may nest. A closing tag without an opening one ends a block that the prompt opened: all before it
-    is thinking. After an unclosed tag nothing is kept.
+    is thinking. After an unclosed tag nothing is kept. More than `MAX_THINK_TAGS` tags are thinking without end.
     """
-    parts = _THINK.split(text)
-    kept, depth = parts[:1], 0
-    for closing, following in zip(parts[1::2], parts[2::2], strict=True):
-        if not closing:
+    kept: list[str] = []
+    depth = tags = start = 0
+    for tag in islice(_THINK.finditer(text), MAX_THINK_TAGS + 1):
+        tags += 1
+        if not depth:
+            kept.append(text[start : tag.start()])
+        if not tag[1]:
             depth += 1
-            continue
-        if depth:
+        elif depth:
             depth -= 1
         else:
             kept.clear()
-        if not depth:
-            kept.append(following)
-    return "".join(kept), depth > 0
+        start = tag.end()
+    if depth or tags > MAX_THINK_TAGS:
+        return "".join(kept), True
+    return "".join([*kept, text[start:]]) if tags else text, False
 
 
 def window(text: str) -> str:

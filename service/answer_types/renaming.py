@@ -2,30 +2,36 @@
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 _LOOKING = frozenset({"locals", "vars", "dir", "eval", "exec", "globals"})
 _MARK = "\0"
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Named = _Function | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_CLOSED = (ast.Name, ast.Constant, ast.ClassDef, ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef)
+"""Nodes within which a scope around them binds nothing."""
 
 
-class Renamed(ast.NodeTransformer):
+class Renamed(ast.NodeVisitor):
     """Gives every name that is local to a function, lambda or comprehension a name by its place: v0, v1, …
 
     Names of modules, classes, attributes, imports and builtins stay; so do those that any call uses as a keyword, and
     all names where the code looks at its own (`locals`, `eval` and the like).
     """
 
-    def __init__(self, tree: ast.Module) -> None:
-        nodes = list(ast.walk(tree))
+    def __init__(self, nodes: Sequence[ast.AST]) -> None:
+        """`nodes` are all of the tree's."""
         self._fixed = frozenset(dir(builtins)).union(*map(_fixed_by, nodes))
         self._idle = any(isinstance(node, ast.Name) and node.id in _LOOKING for node in nodes)
         self._scopes: list[tuple[bool, dict[str, str]]] = []
         """Innermost last: True for a class, whose names only its own body sees; and what each bound name becomes."""
         self._count = 0
         self._free: set[str] = set()
+        self._visitors: dict[type[ast.AST], Callable[[Any], None]] = {}
+        self._marked: list[tuple[ast.AST, str]] = []
+        """The fields of nodes that hold a mark in place of a name."""
 
     def apply(self, tree: ast.Module) -> ast.Module:
         """The tree, changed in place; RecursionError where it is too deep."""
@@ -34,80 +40,95 @@ class Renamed(ast.NodeTransformer):
         self.visit(tree)
         taken = self._free | self._fixed
         names = (name for n in range(self._count + len(taken)) if (name := f"v{n}") not in taken)
-        _replace(tree, {f"{_MARK}{n}": name for n, name in zip(range(self._count), names, strict=False)})
+        self._unmark({f"{_MARK}{n}": name for n, name in zip(range(self._count), names, strict=False)})
         return tree
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = self._named(node.id)
-        return node
+    def visit_Name(self, node: ast.Name) -> None:
+        self._rename(node, "id")
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
-        node.name = self._named(node.name) if node.name else None
-        return self.generic_visit(node)
+    def visit(self, node: ast.AST) -> None:
+        """As of the base class, without making the name of a method for every node."""
+        kind = type(node)
+        if kind not in self._visitors:
+            self._visitors[kind] = getattr(self, f"visit_{kind.__name__}", self.generic_visit)
+        self._visitors[kind](node)
 
-    def visit_MatchAs(self, node: ast.MatchAs) -> ast.AST:
-        node.name = self._named(node.name) if node.name else None
-        return self.generic_visit(node)
+    def generic_visit(self, node: ast.AST) -> None:
+        """Visits what the node holds."""
+        for field in node._fields:
+            held = getattr(node, field)
+            if isinstance(held, list):
+                for part in held:
+                    if isinstance(part, ast.AST):
+                        self.visit(part)
+            elif isinstance(held, ast.AST) and not isinstance(held, ast.expr_context):
+                self.visit(held)
 
-    def visit_MatchStar(self, node: ast.MatchStar) -> ast.AST:
-        node.name = self._named(node.name) if node.name else None
-        return node
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Holds no names."""
 
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> ast.AST:
-        node.rest = self._named(node.rest) if node.rest else None
-        return self.generic_visit(node)
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        self._rename(node, "name")
+        self.generic_visit(node)
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.AST:
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        self._rename(node, "name")
+        self.generic_visit(node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        self._rename(node, "name")
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        self._rename(node, "rest")
+        self.generic_visit(node)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         node.names = [self._named(name) for name in node.names]
-        return node
+        self._marked.append((node, "names"))
 
-    def visit_Global(self, node: ast.Global) -> ast.AST:
+    def visit_Global(self, node: ast.Global) -> None:
         self._free.update(node.names)
-        return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._function(node)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._function(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._function(node)
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._function(node)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.name = self._named(node.name)
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._rename(node, "name")
         self._visit_all(node.decorator_list, node.bases, node.keywords)
-        self._scopes.append((True, {name: name for name in _bound(node.body)}))
+        self._scopes.append((True, {name: name for name in _bound(_own(node.body))}))
         self._visit_all(node.body)
         self._free.update(self._scopes.pop()[1])
-        return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+    def visit_Lambda(self, node: ast.Lambda) -> None:
         self._visit_defaults(node.args)
         self._enter([*_parameters(node.args)], [node.body])
         self._visit_all([node.body])
         self._scopes.pop()
-        return node
 
-    def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
-        return self._comprehension(node, node.elt)
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        self._comprehension(node, node.elt)
 
-    def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
-        return self._comprehension(node, node.elt)
+    def visit_SetComp(self, node: ast.SetComp) -> None:
+        self._comprehension(node, node.elt)
 
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
-        return self._comprehension(node, node.elt)
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._comprehension(node, node.elt)
 
-    def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
-        return self._comprehension(node, node.key, node.value)
+    def visit_DictComp(self, node: ast.DictComp) -> None:
+        self._comprehension(node, node.key, node.value)
 
-    def _function(self, node: _Function) -> ast.AST:
-        node.name = self._named(node.name)
+    def _function(self, node: _Function) -> None:
+        self._rename(node, "name")
         self._visit_defaults(node.args)
         self._visit_all(node.decorator_list, [node.returns] if node.returns else [])
         self._enter([*_parameters(node.args)], node.body)
         self._visit_all(node.body)
         self._scopes.pop()
-        return node
 
-    def _comprehension(self, node: _Comprehension, *made: ast.expr) -> ast.AST:
+    def _comprehension(self, node: _Comprehension, *made: ast.expr) -> None:
         self.visit(node.generators[0].iter)  # evaluated outside
         self._scopes.append((False, {}))
         self._bind(_stored([generator.target for generator in node.generators]))
@@ -115,7 +136,6 @@ class Renamed(ast.NodeTransformer):
             self._visit_all([generator.target], [generator.iter] if place else [], generator.ifs)
         self._visit_all(made)
         self._scopes.pop()
-        return node
 
     def _visit_defaults(self, args: ast.arguments) -> None:
         """What is evaluated outside of the function."""
@@ -124,12 +144,13 @@ class Renamed(ast.NodeTransformer):
 
     def _enter(self, parameters: list[ast.arg], body: Sequence[ast.AST]) -> None:
         """Opens the scope of a function: its parameters, then the names it binds, in the order of the source."""
-        self._scopes.append((False, {name: name for name in _declared(body, ast.Global)}))
+        own = [*_own(body)]
+        self._scopes.append((False, {name: name for name in _declared(own, ast.Global)}))
         self._bind(arg.arg for arg in parameters)
-        nonlocal_names = _declared(body, ast.Nonlocal)
-        self._bind(name for name in _bound(body) if name not in nonlocal_names)
+        nonlocal_names = _declared(own, ast.Nonlocal)
+        self._bind(name for name in _bound(own) if name not in nonlocal_names)
         for arg in parameters:
-            arg.arg = self._named(arg.arg)
+            self._rename(arg, "arg")
 
     def _bind(self, names: Iterable[str]) -> None:
         scope = self._scopes[-1][1]
@@ -137,6 +158,21 @@ class Renamed(ast.NodeTransformer):
             if name not in scope:
                 scope[name] = name if name in self._fixed else f"{_MARK}{self._count}"
                 self._count += name not in self._fixed
+
+    def _rename(self, node: ast.AST, field: str) -> None:
+        name = getattr(node, field)
+        if name:
+            name = self._named(name)
+            setattr(node, field, name)
+            if name.startswith(_MARK):
+                self._marked.append((node, field))
+
+    def _unmark(self, names: dict[str, str]) -> None:
+        """The marks of renamed names, replaced by the names."""
+        for node, field in self._marked:
+            held = getattr(node, field)
+            unmarked = [names.get(name, name) for name in held] if isinstance(held, list) else names.get(held, held)
+            setattr(node, field, unmarked)
 
     def _named(self, name: str) -> str:
         for depth, (is_class, scope) in enumerate(reversed(self._scopes)):
@@ -180,13 +216,13 @@ def _own(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, _Comprehension):
             waiting.extend(inner for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
-        elif not isinstance(node, ast.ClassDef | ast.Lambda | _Function):
+        elif not isinstance(node, _CLOSED):
             waiting.extend([*ast.iter_child_nodes(node)][::-1])
 
 
-def _bound(body: Iterable[ast.AST]) -> Iterator[str]:
-    """The names that a scope binds."""
-    for node in _own(body):
+def _bound(own: Iterable[ast.AST]) -> Iterator[str]:
+    """The names that a scope with these nodes binds."""
+    for node in own:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id
         elif isinstance(node, _Named) and node.name:
@@ -198,20 +234,8 @@ def _bound(body: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _stored(targets: Iterable[ast.AST]) -> Iterator[str]:
-    return (name for target in targets for name in _bound([target]))
+    return (name for target in targets for name in _bound(_own([target])))
 
 
-def _declared(body: Iterable[ast.AST], kind: type[ast.Global] | type[ast.Nonlocal]) -> set[str]:
-    return {name for node in _own(body) if isinstance(node, kind) for name in node.names}
-
-
-def _replace(tree: ast.AST, names: dict[str, str]) -> None:
-    """The marks of renamed names, replaced by the names."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant):
-            continue
-        for field, held in ast.iter_fields(node):
-            if isinstance(held, str):
-                setattr(node, field, names.get(held, held))
-            elif isinstance(node, ast.Nonlocal) and field == "names":
-                node.names = [names.get(name, name) for name in node.names]
+def _declared(own: Iterable[ast.AST], kind: type[ast.Global] | type[ast.Nonlocal]) -> set[str]:
+    return {name for node in own if isinstance(node, kind) for name in node.names}

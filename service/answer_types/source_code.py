@@ -7,14 +7,15 @@ from textwrap import dedent
 from pydantic import BaseModel, Field
 
 from service.answer_types.base import Options
-from service.answer_types.fences import WINDOW_CHARS, fenced
+from service.answer_types.fences import WINDOW_CHARS, fenced, unclosed
 from service.answer_types.renaming import Renamed
 from service.answer_types.syntax import parse, print_tree
 from service.candidates import Extraction, Task
 
-MAX_NODES = 2_000
+MAX_NODES = 1_000
 """Trees larger than this are not compared as trees: it would take too long."""
 _PYTHON = frozenset({"python", "py", "python3"})
+_BLOCKS = frozenset({"body", "orelse", "finalbody"})
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -32,10 +33,11 @@ class CodeOptions(Options):
 class Code:
     """Source code; Python is equal where the syntax trees are, once local names are renamed by their place.
 
-    Evidence: `fenced` (the last closed code block of the language, or else the last that names none), or `whole` (a
-    text without such a block; for Python only if it parses). Python that is indented throughout, such as the body that
-    completes a function, is read without that indentation. Other languages are compared as text, white space apart,
-    and so is Python that does not parse, nests too deep or is too long (10,000 characters, 2,000 nodes of the tree).
+    Evidence: `fenced` (the last closed code block of the language, or else the last that names none), `unclosed` (a
+    block that never closes, if there is no other fence), or `whole` (a text without such a block; for Python only if it
+    parses). Python that is indented throughout, such as the body that completes a function, is read without that
+    indentation. Other languages are compared as text, white space apart, and so is Python that does not parse, nests
+    too deep or is too long (8,000 characters, 1,000 nodes of the tree).
     Nothing is compiled or run.
 
     Not compared in Python: layout, comments, quotes, docstrings and annotations (by default), names local to functions.
@@ -61,6 +63,8 @@ class Code:
             for block in fenced(text, languages):
                 if block.strip():
                     return self._extraction(block, "fenced")
+        if (rest := unclosed(text, self._languages)) and rest.strip():
+            return self._extraction(rest, "unclosed")
         return self._extraction(text, "whole") if text.strip() and len(text) <= WINDOW_CHARS else None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
@@ -73,64 +77,60 @@ class Code:
         text = "\n".join(line.rstrip() for line in source.split("\n") if line.strip())
         spelling = source.strip()[:200]
         if self._python:
-            printed = self._printed(source)
-            printed = self._printed(text) if printed is None and text != source else printed
+            tree = parse(source) or (parse(bare) if (bare := dedent(text)) != source else None)
+            if tree is None and evidence == "whole":
+                return None
+            printed = self._printed(tree)
             if printed is not None:
                 return Extraction(printed, spelling, evidence) if printed else None
-            if evidence == "whole" and parse(source) is None:
-                return None
         answer = f"```{self.options.language}\n{text}\n```" if self._python else text
         again = next(fenced(answer, self._languages | {""}), None if self._python else answer)
         if len(answer) > WINDOW_CHARS or again is None or again.rstrip("\n") != text:
             return None  # it could not be read back
         return Extraction(answer, spelling, evidence, key=(text if self._python else " ".join(text.split()),))
 
-    def _printed(self, source: str) -> str | None:
-        """The source in its one form, "" if nothing is left of it; None if that form is not read back as itself."""
-        first = self._normal(source)
+    def _printed(self, tree: ast.Module | None) -> str | None:
+        """The tree in its one form, "" if nothing is left of it; None if that form is not read back as itself."""
+        first = self._normal(tree)
         if first is None or next(fenced(first, self._languages | {""}), None) is not None:
             return None
-        return first if not first or self._normal(first) == first else None
+        return first if not first or self._normal(parse(first)) == first else None
 
-    def _normal(self, source: str) -> str | None:
-        tree = parse(source)
-        if tree is None or sum(1 for _ in islice(ast.walk(tree), MAX_NODES + 1)) > MAX_NODES:
+    def _normal(self, tree: ast.Module | None) -> str | None:
+        nodes = [*islice(ast.walk(tree), MAX_NODES + 1)] if tree else []
+        if tree is None or len(nodes) > MAX_NODES:
             return None
         try:
-            _Bare(self.options).visit(tree)
-            return print_tree(Renamed(tree).apply(tree))
+            _strip(nodes, self.options)
+            return print_tree(Renamed([*ast.walk(tree)]).apply(tree))
         except RecursionError:
             return None
 
 
-class _Bare(ast.NodeTransformer):
+def _strip(nodes: list[ast.AST], options: CodeOptions) -> None:
     """Leaves out docstrings and annotations, unless they count. Those of a class's attributes always do."""
-
-    def __init__(self, options: CodeOptions) -> None:
-        self._options = options
-        self._attributes: set[int] = set()
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if (
-            isinstance(node, _Documented)
-            and not self._options.docstrings
-            and ast.get_docstring(node, False) is not None
-        ):
+    for node in nodes:
+        if isinstance(node, _Documented) and not options.docstrings and ast.get_docstring(node, False) is not None:
             del node.body[0]
-        if not self._options.annotations:
-            node = self._without_annotation(node)
-        made: ast.AST = self.generic_visit(node)
-        if isinstance(made, _Documented) and not (made.body or isinstance(made, ast.Module)):
-            made.body = [ast.Pass()]
-        return made
+        if not options.annotations:
+            _without_annotations(node)
+        if isinstance(node, _Documented) and not (node.body or isinstance(node, ast.Module)):
+            node.body = [ast.Pass()]
 
-    def _without_annotation(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.ClassDef):
-            self._attributes.update(map(id, node.body))
-        elif isinstance(node, ast.arg):
-            node.annotation = None
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            node.returns = None
-        elif isinstance(node, ast.AnnAssign) and node.value and node.simple and id(node) not in self._attributes:
-            return ast.Assign(targets=[node.target], value=node.value)
-        return node
+
+def _without_annotations(node: ast.AST) -> None:
+    """Drops those of an argument, of a function, and of the statements right within a node."""
+    if isinstance(node, ast.arg):
+        node.annotation = None
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        node.returns = None
+    if not isinstance(node, ast.expr | ast.ClassDef):
+        for name in _BLOCKS.intersection(node._fields):
+            setattr(node, name, [_plain(statement) for statement in getattr(node, name)])
+
+
+def _plain(statement: ast.AST) -> ast.AST:
+    """An assignment without its annotation; one of a name alone, without a value, stays as it is."""
+    if isinstance(statement, ast.AnnAssign) and statement.value and statement.simple:
+        return ast.copy_location(ast.Assign(targets=[statement.target], value=statement.value), statement)
+    return statement

@@ -10,7 +10,7 @@ import warnings
 
 NO_FILE = "<sample>"
 """What the parser takes for the name of the source's file: on a syntax error it looks there for the line, in vain."""
-MAX_CHARS = 10_000
+MAX_CHARS = 8_000
 MAX_BRACKETS = 40
 MAX_CHAIN = 150
 MAX_BRANCHES = 100
@@ -41,7 +41,7 @@ def parse(source: str) -> ast.Module | None:
 def print_tree(tree: ast.AST) -> str | None:
     """The source of a tree in one layout; None where it cannot be written."""
     try:
-        return ast.unparse(ast.fix_missing_locations(tree))
+        return ast.unparse(tree)
     except (ValueError, RecursionError, TypeError):
         return None
 

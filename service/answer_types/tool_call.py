@@ -19,6 +19,13 @@ MAX_NAME_CHARS = 200
 _LANGUAGES = frozenset({"", "json", "python", "py", "tool_call", "tool_code"})
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs", "action_input")
 _NAMES = ("name", "tool", "tool_name", "function_name", "recipient_name", "action")
+_ACTION_ENDS = re.compile(r"\n(?:Observation|Thought|Action)\b")
+_NAMED_TAG = re.compile(r"<function=([\w.-]{1,200})>((?:(?!<function=).){0,8000}?)</function>", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([\w.-]{1,200})>((?:(?!</?parameter).){0,8000}?)</parameter>", re.DOTALL)
+_ACTION = re.compile(
+    r"^Action:[ \t]{0,4}`?([\w.-]{1,200})`?[ \t]{0,4}\n\s{0,4}Action Input:[ \t]{0,4}(.{0,8000})",
+    re.DOTALL | re.MULTILINE,
+)
 _TAG = re.compile(r"<(/?)(?:tool_call|function_call|tool_use)>")
 _CALL = re.compile(r"[A-Za-z_][\w.]{0,199}\(.{0,4000}\)", re.DOTALL)
 
@@ -34,11 +41,13 @@ class ToolCall:
     """The tools that the completion calls, by name and arguments.
 
     Evidence, in this order: `json` (a call in JSON that is the whole text; what stands in `<tool_call>` tags, all of
-    them; a call in JSON in the last code block, or the last one within the text), `call` (one written as in Python,
+    them), `named` (what stands in tags such as `<function=f>`, all of them, or the last `Action:` with its input),
+    `json` again (the last code block; the last call in JSON within the text), `call` (one written as in Python,
     `f(a=1)`, with literals as arguments, that is the whole text, the last code block or the last line).
 
     In JSON a call is {"name", "arguments"}, alone, as "function" or "function_call", or in an array or "tool_calls";
-    arguments are an object or the JSON of one as a string. An argument without a name is named by its place: "0", "1".
+    arguments are an object, the JSON of one as a string, or null for none. An argument without a name is named by its
+    place: "0", "1".
 
     Canonical form: {"arguments": {...}, "name": "..."} with sorted keys; several calls are an array, sorted, since they
     are made at the same time.
@@ -85,6 +94,9 @@ def _found(text: str) -> Iterator[tuple[str, list[Call], str]]:
         return
     if tagged := _tagged(text):
         yield "json", [call for part in tagged for call in _in_text(part)], tagged[0]
+    if named := _named(text):
+        made = [call for _, call in named if call]
+        yield "named", made if len(made) == len(named) else [], named[0][0]
     blocks = list(fenced(text, _LANGUAGES))
     for block in blocks:
         if held := read(block):
@@ -101,6 +113,28 @@ def _tagged(text: str) -> list[str]:
     tags = deque(_TAG.finditer(text), 2 * MAX_CALLS)
     pairs = zip(tags, list(tags)[1:], strict=False)
     return [text[a.end() : b.start()] for a, b in pairs if not a[1] and b[1]]
+
+
+def _named(text: str) -> list[tuple[str, Call | None]]:
+    """The calls whose names stand in a tag or behind `Action:`, with how they are spelled; of actions the last."""
+    tags = deque(_NAMED_TAG.finditer(text), MAX_CALLS)
+    if tags:
+        return [(tag[0], _with_arguments(tag[1], tag[2])) for tag in tags]
+    actions = deque(_ACTION.finditer(text), 1)
+    return [(found[0], _with_arguments(found[1], _ACTION_ENDS.split(found[2], maxsplit=1)[0])) for found in actions]
+
+
+def _with_arguments(name: str, written: str) -> Call | None:
+    """The call of a name with its arguments in JSON, or each in a tag of its own."""
+    held = read(written)
+    if held is not None:
+        return _call({"name": name, "arguments": held.value})
+    parameters = list(_PARAMETER.finditer(written))
+    if not parameters or _PARAMETER.sub("", written).strip():
+        return None
+    values_of = {found[1]: found[2].strip() for found in parameters}
+    parts = {key: (read(part), part) for key, part in values_of.items()}
+    return name, {key: held.value if held else part for key, (held, part) in parts.items()}
 
 
 def _in_text(part: str) -> list[Call]:
@@ -127,8 +161,10 @@ def _call(value: Json) -> Call | None:
             return _call({key: part for key, part in inner.items() if key != holder})
     name = next((value[key] for key in _NAMES if key in value), None)
     arguments = next((value[key] for key in _ARGUMENTS if key in value), None)
+    if arguments is None and any(key in value for key in _ARGUMENTS):
+        arguments = {}
     if isinstance(arguments, str):
-        held = read(arguments)
+        held = read(arguments or "{}")
         arguments = held.value if held else None
     if isinstance(name, str) and 0 < len(name.strip()) <= MAX_NAME_CHARS and isinstance(arguments, dict):
         return name.strip(), arguments
@@ -137,7 +173,7 @@ def _call(value: Json) -> Call | None:
 
 def _written(text: str) -> list[Call]:
     """The calls of a text that is nothing but calls in Python's way, or a list of them."""
-    text = text.strip().strip("`").strip()
+    text = text.strip().strip("`").rstrip(";").strip()
     if not _CALL.fullmatch(text.strip("[] \n")):
         return []
     tree = parse(text)

@@ -143,7 +143,6 @@ def test_what_is_no_number_gives_none(text: str) -> None:
         "May 1",
         "x",
         "1, 2",
-        "2^10",
         "(1,2)",
         "",
         "one of them",
@@ -155,6 +154,105 @@ def test_what_is_no_number_gives_none(text: str) -> None:
 def test_a_text_that_only_holds_a_number_is_not_read_as_one(text: str) -> None:
     """Dates, lists and expressions are not whole numbers."""
     assert read_quantity(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("2^10", "1024"),
+        ("2^{10}", "1024"),
+        ("2**10", "1024"),
+        ("2\u00b9\u2070", "1024"),
+        ("10^6 people", "1000000"),
+        ("10^{-3}", "0.001"),
+        ("1.5^2", "2.25"),
+        ("-2^2", "-4"),
+        ("7\u00b2", "49"),
+        ("2^128", "340282366920938463463374607431768211456"),
+        ("$1.5M", "1500000"),
+        (r"\$3k", "3000"),
+        ("\u20ac2bn", "2000000000"),
+        ("\u00a33 mn", "3000000"),
+        ("2bn", "2000000000"),
+        ("1.234,5", "1234.5"),
+        ("1.234,56 \u20ac", "1234.56"),
+        ("1.234.567,8", "1234567.8"),
+        ("1 234,50", "1234.5"),
+        ("\u20103", "-3"),
+        ("\u20133", "-3"),
+        ("\uff0d3", "-3"),
+        ("\uff14\uff12", "42"),
+        ("12/25", "0.48"),
+        ("25\u00b0C", "25"),
+        ("15 cm^2", "15"),
+        (r"15 \text{ m}^{2}", "15"),
+    ],
+)
+def test_powers_magnitudes_and_decimal_commas_are_numbers(text: str, answer: str) -> None:
+    """Each where it can be nothing else, alone, in a box and after a cue."""
+    for spelled in (text, rf"\boxed{{{text}}}", f"We add up.\nFinal answer: {text}"):
+        found = Number().extract(spelled, TASK)
+        assert found is not None, spelled
+        assert found.answer == answer, spelled
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2^n", "2^0.5", "2^{1/2}", "2^3^2", "(-2)^2", "x^2", "0^0", "10^{n+1}", "2^99999", "9^{9999}"),
+        *(
+            "3k",
+            "1.5M",
+            "7B",
+            "$3k$",
+            "3x",
+            "2n",
+            "0x1F",
+            "2\u03c0",
+            r"2\pi",
+            r"2\sqrt{3}",
+            r"\sqrt{16}",
+            "\u221a9",
+        ),
+        *("3:1", "16:9:4", "10:30", "05/01/2021", "2021-05-01", "5.1.2021", "1.2.3", "1.234.567", "1.234,567"),
+        *(
+            "12,5",
+            "3,14",
+            "5 \u00b1 2",
+            r"5 \pm 2",
+            "\u00b15",
+            "5\u201310",
+            "45\u00b030'",
+            r"\frac{x}{2}",
+            r"\frac{2}{x}",
+        ),
+    ],
+)
+def test_figures_of_something_else_are_not_read(text: str) -> None:
+    """Not whole, not marked, not after a cue and not where they come last, even if there is a number before them."""
+    for spelled in (text, rf"\boxed{{{text}}}", f"The answer is {text}.", f"There were 8. So we get {text}"):
+        assert Number().extract(spelled, TASK) is None, spelled
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("On 05/01/2021 she had 4 left", "4"),
+        ("It fell to x = \u20135", "-5"),
+        ("The answer is 2x + 4 = 14.", "14"),
+        ("The answer is 3:1, that is 3/1 = 3", "3"),
+        ("The area is 15 cm^2", "15"),
+        ("It rose by 2 m/s^2", "2"),
+        ("It cost $3k and then $5k", "5000"),
+        ("The angle is 90^\\circ", "90"),
+        ("the 21^{st} of 30", "30"),
+    ],
+)
+def test_what_is_beside_a_number_does_not_spoil_it(text: str, answer: str) -> None:
+    """Squares of units, dates before it, and calculations that end in it."""
+    found = Number().extract(text, TASK)
+    assert found is not None
+    assert found.answer == answer
 
 
 def test_percent_equals_the_bare_number_unless_asked_otherwise() -> None:

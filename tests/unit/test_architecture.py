@@ -25,6 +25,7 @@ NO_PLUGINS = {
         "base",
         "evident",
         "fences",
+        "figures",
         "jsontext",
         "meant",
         "named",

@@ -1,15 +1,19 @@
 """Candidates and classes."""
 
+import asyncio
 import random
 
 import pytest
 
+from service import pace
+from service.answer_types.auto import Auto
 from service.answer_types.number import Number, NumberOptions
 from service.candidates import Candidate, Exclusion, Task
 from service.classing import Classifier, make_candidate, make_classes
 from service.reading import Reader
 from service.stopping.base import Options
 from service.stopping.lead import Lead
+from service.stopping.none import NoStop
 from workers.wire.messages import Failure, FailureKind, FinishReason, Sample
 
 TASK = Task("How many?")
@@ -137,3 +141,25 @@ async def test_the_rule_that_loses_nothing_loses_nothing_to_units() -> None:
                 early += 1
                 break
     assert early > 100
+
+
+async def test_reading_many_completions_leaves_the_event_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no time to hold the loop, each of 20 completions that come at once gives it back, also before stopping."""
+    monkeypatch.setattr(pace, "HELD_S", 0.0)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    samples = {i: Sample(index=i, text=f"The answer is {i}.") for i in range(20)}
+    task = asyncio.create_task(other())
+    for rule in (NoStop(Options()), Lead(Options())):
+        before, reader = turns, Reader(TASK, Auto(), rule, 64)
+        assert await reader.stops(samples, 44) is None
+        assert (turns > before) is isinstance(rule, Lead)
+        assert len((await reader.read(samples)).classes) == 20
+        assert turns - before >= 20
+    task.cancel()
