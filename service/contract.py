@@ -114,13 +114,14 @@ class Status(StrEnum):
 
 
 class AggregatorReply(BaseModel):
-    """Which aggregator chose, with which options; `route` is why `auto` took it."""
+    """Which aggregator chose, with which options; `route`: why `auto` took it; `facts`: what it measured on the way."""
 
     name: str
     options: dict[str, object] = {}
     fallback_from: str | None = None
     fallback_reason: str | None = None
     route: str | None = None
+    facts: dict[str, float] = {}
 
 
 class StopReply(BaseModel):
@@ -189,9 +190,11 @@ class SampleReply(BaseModel):
 
 
 class CallReply(BaseModel):
-    """One call of an aggregator to a model."""
+    """One call of an aggregator to a model. `prefix`: how the completion was made to begin; `text` is what follows."""
 
     batch: str
+    model: str = ""
+    prefix: str = ""
     messages: list[Message]
     text: str
     finish_reason: FinishReason | None

@@ -9,9 +9,11 @@ from workers.wire.messages import Message, Sampling
 class Draw:
     """What one sample is drawn from. Neighbouring samples of equal draws share a job, and so the reading of the prompt.
 
-    `sampling.seed` is the request's own in every draw: the worker adds the sample's index to it.
+    `sampling.seed` is the request's own in every draw: the worker adds the sample's index to it. `prefix`: how every
+    completion begins; only what follows it is drawn.
     """
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
+    prefix: str = ""

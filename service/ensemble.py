@@ -55,7 +55,7 @@ async def solve(
     decided = time.monotonic()
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
-    spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
+    spent = Spent(now - started, now - decided, ask.waited_s, ask.calls)
     return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
 
 

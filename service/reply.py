@@ -67,6 +67,7 @@ def make_answer(
             fallback_from=verdict.fallback_from,
             fallback_reason=verdict.fallback_reason,
             route=route,
+            facts=dict(verdict.facts),
         ),
         stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
         confidence=confidence(verdict),
@@ -147,6 +148,8 @@ def sample_reply(candidate: Candidate) -> SampleReply:
 def _call(call: Call) -> CallReply:
     return CallReply(
         batch=call.batch,
+        model=call.model,
+        prefix=call.prefix,
         messages=list(call.messages),
         text=call.sample.text,
         finish_reason=call.sample.finish_reason if call.sample.failure is None else None,

@@ -5,11 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.candidates import AnswerClass, Candidate, Extraction, Task
 from service.registry import Options as Options
 from workers.wire.messages import Message, Provides, Sample, Sampling
+
+
+class AskingOptions(Options):
+    """Options of every method that asks a model.
+
+    `judge_model`: the pool that is asked; the answer's own if left out. `max_shown_chars`: of samples shown at once;
+    beyond it one of each class is shown, the largest first.
+    """
+
+    judge_model: str | None = Field(default=None, min_length=1, max_length=200)
+    max_shown_chars: int = Field(default=200_000, ge=1_000, le=2_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,8 @@ class Verdict:
 
     `answer` None means that it abstains, with `reason`. `fallback_from` names the method whose reply could not be
     used and `fallback_reason` says why; the answer is then the plain vote's. `support` is the share of voting samples
-    that agree with the answer, `novel` is True if none does.
+    that agree with the answer, `novel` is True if none does. `facts`: what was measured on the way, such as how often
+    judges changed their mind with the order (a closed set per method; ratios in [0, 1], correlations in [-1, 1]).
     """
 
     answer: str | None
@@ -41,13 +53,30 @@ class Verdict:
     fallback_from: str | None = None
     fallback_reason: str | None = None
     warnings: tuple[str, ...] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Ask(Protocol):
-    """Budgeted, recorded calls to a model through the same queue as sampling."""
+    """Budgeted, recorded calls to a model through the same queue as sampling.
 
-    async def __call__(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> tuple[Sample, ...]:
-        """Draws `n` samples of `messages`; failed ones carry their failure."""
+    Calls may run at the same time (asyncio.gather); they are numbered in the order in which they are begun, so an
+    aggregator begins them in an order that depends on the panel alone.
+    """
+
+    async def __call__(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        n: int = 1,
+        *,
+        prefix: str = "",
+        model: str | None = None,
+    ) -> tuple[Sample, ...]:
+        """Draws `n` samples of `messages`; failed ones carry their failure.
+
+        `prefix`: how the completion begins; only what follows is drawn and returned. `model`: another pool than the
+        answer's own.
+        """
         ...
 
 
@@ -93,13 +122,15 @@ class Aggregator(Protocol):
     """Chooses or synthesises the answer from the candidates. Made once a request from its options.
 
     `needs`: the statistics without which it cannot work. `counts_votes`: True if the verdict depends on the classes'
-    counts alone, so that the stopping rule `lead` loses nothing. `max_calls`: an upper bound of the calls to a model.
+    counts alone, so that the stopping rule `lead` loses nothing. `calls`: how many calls to a model it makes, in words,
+    for n samples; `max_calls` is their upper bound.
     """
 
     name: str
     Options: type[BaseModel]
     needs: frozenset[Provides]
     counts_votes: bool
+    calls: str
 
     def max_calls(self, n: int) -> int:
         """The most calls to a model that `aggregate` makes for `n` samples."""

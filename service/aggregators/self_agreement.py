@@ -7,14 +7,14 @@ from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality, standings
-from service.aggregators.prompt import show_solutions
+from service.aggregators.prompt import ask_about
 from service.candidates import AnswerClass
 from workers.wire.messages import FinishReason, Provides, Sampling
 
 _PHRASE = re.compile(r"the majority voted answer is", re.IGNORECASE)
 
 
-class SelfAgreementOptions(base.Options):
+class SelfAgreementOptions(base.AskingOptions):
     """`max_tokens`: cap on the reply of the one call."""
 
     max_tokens: int = Field(default=1024, ge=1, le=8192)
@@ -32,20 +32,22 @@ class SelfAgreement:
     Options: type[BaseModel] = SelfAgreementOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "1; 2 where the samples do not fit into the model's context"
 
     def __init__(self, options: SelfAgreementOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """One."""
-        return 1
+        """Two."""
+        return 2
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The class that the model names; the plain vote if the reply cannot be used."""
         if not panel.voters:
             return plurality(panel)
-        prompt = show_solutions(panel, "self_agreement", panel.voters, self.name)
-        (reply,) = await ask(prompt, Sampling(temperature=0.0, max_tokens=self.options.max_tokens))
+        sampling = Sampling(temperature=0.0, max_tokens=self.options.max_tokens)
+        asked = await ask_about(panel, ask, "self_agreement", panel.voters, self.name, sampling, self.options)
+        reply = asked.reply
         if reply.failure is not None:
             return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
         if reply.finish_reason is not FinishReason.STOP:
@@ -53,7 +55,7 @@ class SelfAgreement:
         named = await self._named(reply.text, panel)
         if isinstance(named, str):
             return fall_back(panel, self.name, named)
-        return self._verdict(panel, named)
+        return replace(self._verdict(panel, named), warnings=asked.warnings)
 
     async def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
         """The class that the reply names, or the reason why it names none."""
