@@ -90,9 +90,10 @@ async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = N
         task=plan.task,
         candidates=reading.candidates,
         classes=reading.classes,
-        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge),
+        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge, plan.shown),
         seed=plan.seed,
         templates=plan.templates,
+        draws=lambda index: plan.draws(range(index, index + 1))[0],
     )
     aggregator, route = plan.aggregator, None
     if isinstance(aggregator, Auto):

@@ -1,13 +1,14 @@
 """The protocol of an aggregator, and what it is given and gives back."""
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pydantic import BaseModel, Field
 
 from service.candidates import AnswerClass, Candidate, Extraction, Task
+from service.draws import Draw
 from service.registry import Options as Options
 from workers.wire.messages import Message, Provides, Sample, Sampling
 
@@ -56,6 +57,11 @@ class Verdict:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
+def with_facts(verdict: Verdict, facts: Mapping[str, float]) -> Verdict:
+    """The verdict with these facts beside those that it has."""
+    return replace(verdict, facts={**verdict.facts, **facts})
+
+
 class Ask(Protocol):
     """Budgeted, recorded calls to a model through the same queue as sampling.
 
@@ -88,8 +94,11 @@ class Classify(Protocol):
 
     extractable: bool
 
-    def extract(self, text: str) -> Extraction | None:
-        """The answer in a text, by this request's answer type; None if there is none."""
+    def extract(self, text: str, index: int | None = None) -> Extraction | None:
+        """The answer in a text, by this request's answer type; None if there is none.
+
+        `index`: the sample whose prompt the text answers, where its options stood in an order of their own.
+        """
         ...
 
     async def find(self, extraction: Extraction) -> AnswerClass | None:
@@ -107,6 +116,13 @@ class Panel:
     classify: Classify
     seed: int
     templates: Mapping[str, str] = field(default_factory=dict)
+    draws: Callable[[int], Draw] | None = None
+
+    def drawn_from(self, index: int) -> Draw:
+        """What a sample was drawn from; the question alone where that is not known."""
+        if self.draws is not None:
+            return self.draws(index)
+        return Draw("", (Message(role="user", content=self.task.question),), Sampling())
 
     @property
     def voters(self) -> tuple[Candidate, ...]:

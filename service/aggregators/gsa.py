@@ -6,13 +6,11 @@ from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
+from service.aggregators.picking import READABLE
 from service.aggregators.prompt import ask_about
-from service.answer_types.reading import strip_thinking
-from service.candidates import Exclusion
-from workers.wire.messages import FinishReason, Provides, Sample, Sampling
-
-READABLE = frozenset({None, Exclusion.NO_ANSWER})
-"""A sample without an extractable answer (free text, code) can still be shown; a truncated or failed one cannot."""
+from service.aggregators.replies import said, unusable
+from service.aggregators.verdicts import of_text
+from workers.wire.messages import Provides, Sampling
 
 
 class GsaOptions(base.AskingOptions):
@@ -50,31 +48,8 @@ class Gsa:
             return plurality(panel)
         sampling = Sampling(temperature=self.options.temperature, max_tokens=self.options.max_tokens, seed=panel.seed)
         asked = await ask_about(panel, ask, "gsa", shown, self.name, sampling, self.options)
-        reply = asked.reply
-        if reply.failure is not None:
-            return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
-        if reply.finish_reason is not FinishReason.STOP:
-            return fall_back(panel, self.name, "reply_truncated")
-        verdict = await self._verdict(panel, reply)
+        reason = unusable(asked.reply)
+        if reason is not None and reason != "reply_empty":
+            return fall_back(panel, self.name, reason)
+        verdict = await of_text(panel, said(asked.reply), self.name)
         return replace(verdict, warnings=(*verdict.warnings, *asked.warnings))
-
-    async def _verdict(self, panel: base.Panel, reply: Sample) -> base.Verdict:
-        text = strip_thinking(reply.text)[0].strip()
-        plain = plurality(panel)
-        found = panel.classify.extract(text)
-        if found is None:
-            if not text or panel.classify.extractable:
-                return fall_back(panel, self.name, "reply_without_answer")
-            return replace(plain, answer=text, text=text, sample_index=None, reason=None, novel=True, support=0.0)
-        named = await panel.classify.find(found)
-        support = len(named.members) / len(panel.voters) if named and panel.voters else 0.0
-        return replace(
-            plain,
-            answer=named.answer if named else found.answer,
-            text=text,
-            sample_index=None,
-            reason=None,
-            support=support,
-            novel=named is None,
-            warnings=(),
-        )

@@ -61,16 +61,28 @@ def exhibit(panel: Panel, shown: Sequence[Candidate], purpose: str) -> Exhibit:
     """The samples, anonymous and numbered, in a random order that follows from the request's seed and `purpose`."""
     order = list(shown)
     panel.rng(purpose).shuffle(order)
-    texts = [candidate.sample.text for candidate in order]
+    quoted = quote(panel, [candidate.sample.text for candidate in order])
+    return Exhibit(tuple(order), quoted.mark, quoted.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """Texts as a model is shown them: `text`, between markers `mark`."""
+
+    mark: str
+    text: str
+
+
+def quote(panel: Panel, texts: Sequence[str]) -> Quoted:
+    """The texts, numbered in their order."""
     mark = fence(panel.seed, texts)
-    return Exhibit(tuple(order), mark, solutions(texts, mark))
+    return Quoted(mark, solutions(texts, mark))
 
 
-def fill(panel: Panel, template: str, shown: Exhibit | None = None, **fields: object) -> tuple[Message, ...]:
-    """One user's turn: the template with the question, the exhibit (`$solutions`, `$fence`) and `fields` filled in."""
-    if shown is not None:
-        fields |= {"fence": shown.mark, "solutions": shown.text}
-    filled = Template(panel.templates[template]).substitute(fields, question=panel.task.question)
+def fill(panel: Panel, template: str, seen: Exhibit | Quoted | None = None, **more: str) -> tuple[Message, ...]:
+    """One user's turn: the template with what is shown (`$solutions`, `$fence`), the question and `more` filled in."""
+    quoted = {} if seen is None else {"fence": seen.mark, "solutions": seen.text}
+    filled = Template(panel.templates[template]).substitute({"question": panel.task.question, **quoted, **more})
     return (Message(role="user", content=filled.rstrip("\n")),)
 
 
@@ -114,7 +126,7 @@ async def ask_about(
     purpose: str,
     sampling: Sampling,
     options: AskingOptions,
-    **fields: object,
+    **fields: str,
 ) -> Shown:
     """Shows samples to the model once; at most two calls.
 

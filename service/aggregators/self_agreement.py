@@ -6,10 +6,12 @@ from dataclasses import replace
 from pydantic import BaseModel, Field
 
 from service.aggregators import base
-from service.aggregators.counting import fall_back, plurality, standings
+from service.aggregators.counting import fall_back, plurality
 from service.aggregators.prompt import ask_about
+from service.aggregators.replies import unusable
+from service.aggregators.verdicts import of_class
 from service.candidates import AnswerClass
-from workers.wire.messages import FinishReason, Provides, Sampling
+from workers.wire.messages import Provides, Sampling
 
 _PHRASE = re.compile(r"the majority voted answer is", re.IGNORECASE)
 
@@ -48,14 +50,13 @@ class SelfAgreement:
         sampling = Sampling(temperature=0.0, max_tokens=self.options.max_tokens)
         asked = await ask_about(panel, ask, "self_agreement", panel.voters, self.name, sampling, self.options)
         reply = asked.reply
-        if reply.failure is not None:
-            return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
-        if reply.finish_reason is not FinishReason.STOP:
-            return fall_back(panel, self.name, "reply_truncated")
+        reason = unusable(reply)
+        if reason is not None and reason != "reply_empty":
+            return fall_back(panel, self.name, reason)
         named = await self._named(reply.text, panel)
         if isinstance(named, str):
             return fall_back(panel, self.name, named)
-        return replace(self._verdict(panel, named), warnings=asked.warnings)
+        return replace(of_class(panel, named), warnings=asked.warnings)
 
     async def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
         """The class that the reply names, or the reason why it names none."""
@@ -67,13 +68,3 @@ class SelfAgreement:
         if found is None:
             return "reply_names_no_answer"
         return await panel.classify.find(found) or "reply_names_no_candidate"
-
-    def _verdict(self, panel: base.Panel, named: AnswerClass) -> base.Verdict:
-        ranking = standings(panel)
-        chosen = named.members[0]
-        text = next(c.sample.text for c in panel.candidates if c.sample.index == chosen)
-        support = len(named.members) / len(panel.voters)
-        plain = plurality(panel)
-        return replace(
-            plain, answer=named.answer, text=text, sample_index=chosen, ranking=ranking, support=support, warnings=()
-        )

@@ -19,7 +19,17 @@ from service.stopping import STOPPING_RULES
 ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors", "vllm"}
 NO_PLUGINS = {
-    "aggregators": {"__init__", "base", "counting", "prompt"},
+    "aggregators": {
+        "__init__",
+        "base",
+        "counting",
+        "picking",
+        "prompt",
+        "replies",
+        "synthesis",
+        "verdicts",
+        "verifying",
+    },
     "answer_types": {
         "__init__",
         "base",
