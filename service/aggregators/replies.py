@@ -1,7 +1,10 @@
 """Reading what a model says when it is asked about samples: from its end, and never more than is there."""
 
+import math
 import re
+from collections.abc import Sequence
 
+from service.answer_types.jsontext import Json, Numeral, values
 from service.answer_types.reading import strip_thinking
 from workers.wire.messages import FinishReason, Sample
 
@@ -36,3 +39,20 @@ def last_word(text: str, words: tuple[str, ...], phrase: str) -> str | None:
     near = after[:40] if found else ""
     places = {word: place.start() for word in words if (place := re.search(rf"\b{re.escape(word.lower())}\b", near))}
     return min(places, key=lambda word: places[word], default=None)
+
+
+def last_numbers(text: str, field: str) -> list[float] | None:
+    """The numbers of the list `field` in the last JSON object of the text that has such a field; None if there is none.
+
+    None also if anything in the list is no number, or too large for one.
+    """
+    for found in values(text):
+        if isinstance(found.value, dict) and field in found.value:
+            listed = found.value[field]
+            return _numbers(listed) if isinstance(listed, list) else None
+    return None
+
+
+def _numbers(listed: Sequence[Json]) -> list[float] | None:
+    read = [float(each.text) for each in listed if isinstance(each, Numeral)]
+    return read if len(read) == len(listed) and all(map(math.isfinite, read)) else None

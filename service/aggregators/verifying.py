@@ -17,9 +17,10 @@ async def ask_of_each(
     sampling: Sampling,
     options: AskingOptions,
     times: int = 1,
+    **more: str,
 ) -> list[tuple[Sample, ...]]:
     """For each candidate, `times` replies to the template that shows it alone, in the candidates' order."""
-    prompts = [fill(panel, template, quote(panel, [candidate.sample.text])) for candidate in shown]
+    prompts = [fill(panel, template, quote(panel, [candidate.sample.text]), **more) for candidate in shown]
     asked = [ask(prompt, sampling, times, model=options.judge_model) for prompt in prompts]
     return list(await asyncio.gather(*asked))
 

@@ -22,9 +22,13 @@ NO_PLUGINS = {
     "aggregators": {
         "__init__",
         "base",
+        "contenders",
         "counting",
+        "games",
+        "pairs",
         "picking",
         "prompt",
+        "rank_statistics",
         "replies",
         "synthesis",
         "verdicts",
