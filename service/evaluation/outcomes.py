@@ -12,7 +12,7 @@ AS_RECORDED = "as-recorded"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How every question of a data set is answered once. `aggregator`: see `named`; `answer_type`: or AS_RECORDED."""
+    """How every question of a data set is answered once. `aggregator`: see `method`; `answer_type`: or AS_RECORDED."""
 
     aggregator: str
     n: int
@@ -41,7 +41,7 @@ def type_for(record: Record, answer_type: str) -> str:
     return record.answer_type if record.answer_type and record.answer_type in ANSWER_TYPES else "auto"
 
 
-def named(written: str) -> str | dict[str, object]:
+def method(written: str) -> str | dict[str, object]:
     """A plug-in as a request names it, from NAME or NAME:OPTION=VALUE:OPTION=VALUE.
 
     A value is JSON, else a text; A+B is a list of the two, and A+ of one.
@@ -66,7 +66,7 @@ def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
         "question": record.question,
         "question_id": record.id if len(record.id) <= 200 else None,
         "n": min(cell.n, len(record.samples)),
-        "aggregator": named(cell.aggregator),
+        "aggregator": method(cell.aggregator),
         "stop": cell.stop,
         "answer_type": type_for(record, cell.answer_type),
         "choices": record.choices if record.choices and len(record.choices) > 1 else None,

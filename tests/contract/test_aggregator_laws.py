@@ -114,7 +114,7 @@ def test_any_order_of_the_same_samples_gives_the_same_verdict(name, options, giv
 def test_members_of_unequal_weight_are_heeded_or_the_verdict_says_not(
     name, options, given, sources, random, panel_of, drawn
 ) -> None:
-    """Order of arrival changes nothing; where all weigh the same, however little, the answer is that without weights."""
+    """Order of arrival changes nothing; where all weigh the same, the answer is that without weights."""
     samples, weights = drawn(given), {"x": 0.1, "y": 3.0, "z": 1.0}
     shuffled = random.sample(samples, len(samples))
     mine = sources[: len(samples)]

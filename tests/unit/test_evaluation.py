@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.evaluation.datasets import read_dataset
 from service.evaluation.intervals import auroc, bootstrap, quantile, wilson
-from service.evaluation.outcomes import Outcome, named
+from service.evaluation.outcomes import Outcome, method
 from service.evaluation.score import Grader, equal, equal_answers
 
 # Right at the first sample, by the vote of 4 and of 8; any sample right: q0 y y y y, q1 n y y y, q2 y n n y, q3 n n n n
@@ -130,6 +130,16 @@ def test_what_makes_no_sense_is_refused_with_a_reason(
     assert said in done.stderr
 
 
+def test_aggregators_are_left_out_where_a_file_has_not_what_they_need(recording: Path) -> None:
+    """The recording has no statistics; without the option that is a refusal."""
+    found = run(recording, "--where-possible", "--aggregators", "vote,borda,map,best_of_n:statistic=p_true")
+    assert [row["aggregator"] for row in found["rows"]] == ["vote", "map"]
+    done = CliRunner().invoke(app, ["eval", str(recording), "--offline", "--aggregators", "vote,borda"])
+    assert done.exit_code == 1
+    done = CliRunner().invoke(app, ["eval", str(recording), "--offline", "--where-possible", "--aggregators", "borda"])
+    assert (done.exit_code, "not what any" in done.stderr) == (1, True)
+
+
 def test_how_well_a_statistic_tells_right_from_wrong_is_counted_within_questions(tmp_path: Path) -> None:
     """q0: right .9 and .2, wrong .5 and .2: 1 + 1 + 0 + 1/2 of 4. q1: all right, no pair. q2: right at entropy 1 and
     wrong at 2, 1 of 1; the third has no vote.
@@ -165,7 +175,7 @@ def test_how_well_a_statistic_tells_right_from_wrong_is_counted_within_questions
     ],
 )
 def test_an_aggregator_may_be_written_with_options(written: str, body: object) -> None:
-    assert named(written) == body
+    assert method(written) == body
 
 
 def test_options_reach_the_aggregator_and_a_bad_one_is_named(recording: Path) -> None:
