@@ -17,7 +17,7 @@ class MajorityOfBestsOptions(base.Options):
     """`statistic`: what the best sample is best by. `m`: samples drawn each time; None: ceil(sqrt(N))."""
 
     statistic: Statistic = "self_certainty"
-    m: int | None = Field(default=None, ge=1, le=1_000_000)
+    m: int | None = Field(default=None, ge=1, le=10_000)
 
 
 class MajorityOfBests:
