@@ -19,7 +19,7 @@ from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
 from service.scoring import Scores, Texts, score
-from service.stopping.base import seconds_of
+from service.stopping.base import is_shadow, seconds_of, takes_blocks
 from workers.wire.messages import SAMPLES, Failure, Sample
 
 SAMPLING_SHARE = 0.75
@@ -129,6 +129,7 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
         stops=reader.stops,
         ask_at=_ask_at(plan, started),
         wave=plan.wave,
+        blocks=plan.blocks if takes_blocks(plan.stop) and not is_shadow(plan.stop) else (),
         question_id=plan.question_id,
     )
     return await gather_samples(line, order)

@@ -12,6 +12,7 @@ from service.gather import Gathered
 from service.plan import Plan
 from service.reading import Reading, Shadowed
 from service.stopping.base import cut_of
+from workers.wire.messages import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregato
     chosen = chosen_class(verdict)
     evidence = evidence_for(reading.answer_type)
     evidence.see(reading.candidates)
-    void = _void(plan, verdict, aggregator)
+    void = _void(plan, reading, verdict, aggregator)
     if void is None and not evidence.looked:
         void = Void.FIRST_SAMPLE_MISSING
     if void is not None or chosen is None:
@@ -50,15 +51,16 @@ def chosen_class(verdict: Verdict) -> AnswerClass | None:
     return None if verdict.novel else next((found for found in classes if found.answer == verdict.answer), None)
 
 
-def _void(plan: Plan, verdict: Verdict, aggregator: Aggregator) -> Void | None:
-    """Which assumption does not hold, by what was planned; None if all do."""
+def _void(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Void | None:
+    """Which assumption does not hold; None if all do. Who chooses again among stored samples plans no cut of theirs."""
     counted = aggregator.counts_votes or verdict.fallback_from is not None
+    cut = any(candidate.sample.finish_reason is FinishReason.CUT for candidate in reading.candidates)
     broken = {
         Void.NO_ANSWER: verdict.answer is None,
         Void.NOT_COUNTED: not counted,
         Void.DEPENDENT_SAMPLES: not plan.sampler.independent,
         Void.SEVERAL_MODELS: len(plan.blocks) > 1,
-        Void.SAMPLES_CUT: cut_of(plan.stop) is not None,
+        Void.SAMPLES_CUT: cut or cut_of(plan.stop) is not None,
     }
     return next((reason for reason, holds in broken.items() if holds), None)
 

@@ -126,11 +126,8 @@ class SampleReader:
 
 
 def _kept(candidates: Sequence[Candidate], kept: range) -> list[Candidate]:
-    """The candidates, with those that would vote before and after the ones that count left out."""
-    return [
-        c if c.excluded is not None or c.sample.index in kept else replace(c, excluded=_outside(c.sample.index, kept))
-        for c in candidates
-    ]
+    """The candidates, with all before and after the ones that count left out of the vote, whatever they say."""
+    return [c if c.sample.index in kept else replace(c, excluded=_outside(c.sample.index, kept)) for c in candidates]
 
 
 def _outside(index: int, kept: range) -> Exclusion:

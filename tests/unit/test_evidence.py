@@ -35,7 +35,8 @@ def claimed(sample_of, panel_of):
     """The claims about what a plan's samples say: texts by index, None for one that failed, "-" for one missing."""
 
     def make(plan: Plan, texts, kept=None, aggregator=None):
-        samples = {i: sample_of(i, text) for i, text in enumerate(texts) if text != "-"}
+        given = {i: text if isinstance(text, tuple) else (text,) for i, text in enumerate(texts) if text != "-"}
+        samples = {i: sample_of(i, *text) for i, text in given.items()}
         reading = at_once(Reader(plan.task, plan.answer_type, plan.stop, plan.n).read(samples, kept))
         panel = replace(panel_of([]), candidates=reading.candidates, classes=reading.classes)
         verdict = plurality(panel)
@@ -214,7 +215,14 @@ def test_the_words_speak_of_frequency_and_never_of_being_correct() -> None:
     assert schemas["Certificate"]["properties"]["claim"]["const"] == "most_frequent_answer"
 
 
+def test_what_failed_after_the_stop_ends_the_prefix_all_the_same(claimed) -> None:
+    """It is shown as left out by the stop, and is no sample without an answer."""
+    gap = [RIGHT] * 5 + [None] + [RIGHT] * 6
+    assert claimed(planned(), gap, range(5)).certificate == claimed(planned(), [RIGHT] * 5).certificate
+
+
 def test_a_bar_that_is_known_beforehand_voids_it_too(claimed) -> None:
     """What is cut is no completion of the model's own."""
     plan = planned(stop={"name": "deepconf_online", "bar": 1.0})
     assert claimed(plan, [RIGHT] * 7).certificate.void == "samples_cut"
+    assert claimed(planned(), [RIGHT] * 7 + [(RIGHT, "cut")]).certificate.void == "samples_cut"
