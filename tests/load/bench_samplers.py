@@ -1,6 +1,6 @@
 """The samplers on the shipped model: the vote over held-out problems, asked through the whole service.
 
-python -m tests.load.bench_samplers [--problems 200 --seed 1 --n 16 --temperature 0.8]
+python -m tests.load.bench_samplers [--problems 200 --seed 1 --n 16 --temperature 0.8 --only choice_shuffle]
 
 Abacus knows its own prompts and no other (its card says so): only samplers that leave the prompt alone can help it, and
 the others show what becomes of a model that was never taught to heed an instruction.
@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--n", type=int, default=16)
     parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--only", default="", help="samplers whose line has this in its name")
     given = parser.parse_args()
     problems = list(draw_distinct(Random(given.seed), given.problems, held_out=True))
     table = Table("sampler", "single", "vote", "95 %", "any right", title=f"{given.problems} problems, n {given.n}")
@@ -92,7 +93,8 @@ def main() -> None:
         settings = Settings(state_dir=Path(folder), log_level="WARNING")
         with Stack(settings, ["abacus=abacus"], 0).running() as stack:
             stack.wait_ready()
-            for name, sampler in track(SAMPLERS.items(), console=Console(stderr=True)):
+            wanted = [(name, sampler) for name, sampler in SAMPLERS.items() if given.only in name]
+            for name, sampler in track(wanted, console=Console(stderr=True)):
                 votes, shares, some = asyncio.run(
                     measure(stack.url, problems, sampler, given.n, given.temperature, "choices" in name)
                 )
