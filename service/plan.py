@@ -150,7 +150,7 @@ def make_plan(
         warnings=(
             *warnings,
             *_idle_cut(cut_of(stop), n, request.sampling.max_tokens),
-            *at_odds(sampler, aggregator, stop, n),
+            *at_odds(sampler, aggregator, stop, request),
         ),
         shelf=shelf,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.answer_types.base import AnswerType, Judge, is_judged, meaning_of
+from service.answer_types.options import offered
 from service.candidates import AnswerClass, Candidate, Task
 from service.certifying import Evidence, divided, evidence_for
 from service.classing import make_classes
@@ -146,7 +147,7 @@ class Reader(SampleReader):
             counts=tuple(self._counts(reading)),
             to_come=to_come,
             votes=tuple(votes.get(index) for index in indices),
-            option_logprobs=tuple(c.sample.option_logprobs for c in reading.candidates) if closed else (),
+            option_logprobs=tuple(self._likelihoods(c.sample) for c in reading.candidates) if closed else (),
             leading_option=self._option(reading) if closed else None,
             answers=len(self._task.choices) if self._task.choices else None,
             p=self._p(reading) if is_certifying(self._stop) else None,
@@ -159,11 +160,23 @@ class Reader(SampleReader):
             return _cautious(reading.answer_type, reading.classes)
         return [len(found.members) for found in reading.classes]
 
+    def _likelihoods(self, sample: Sample) -> tuple[float, ...]:
+        """The likelihoods of the choices in the caller's order; the sample's are in that of its prompt."""
+        shown, found = self._shown(sample.index), sample.option_logprobs
+        if shown is None or len(shown) != len(found):
+            return found
+        return tuple(found[shown.index(choice)] for choice in range(len(shown)))
+
     def _option(self, reading: Reading) -> int | None:
         """Which of the choices the leader's first sample says, where samples are drawn from the choices."""
-        first = reading.classes[0].members[0] if reading.classes else None
-        said = next((c.sample.text for c in reading.candidates if c.sample.index == first), None)
-        choices = self._task.choices or ()
+        if not reading.classes:
+            return None
+        leader, choices = reading.classes[0], self._task.choices or ()
+        if self._shown(leader.members[0]) is not None:
+            options = offered(self._task)
+            choices, said = options.answers if options else (), leader.answer
+        else:
+            said = next(c.sample.text for c in reading.candidates if c.sample.index == leader.members[0])
         return choices.index(said) if said in choices else None
 
     def _p(self, reading: Reading) -> float | None:
