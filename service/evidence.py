@@ -52,12 +52,12 @@ def chosen_class(verdict: Verdict) -> AnswerClass | None:
 
 def _void(plan: Plan, verdict: Verdict, aggregator: Aggregator) -> Void | None:
     """Which assumption does not hold, by what was planned; None if all do."""
-    counted = aggregator.counts_votes or verdict.fallback_from is not None
+    counted = (aggregator.counts_votes or verdict.fallback_from is not None) and not plan.mix.weighted
     broken = {
         Void.NO_ANSWER: verdict.answer is None,
         Void.NOT_COUNTED: not counted,
         Void.DEPENDENT_SAMPLES: not plan.sampler.independent,
-        Void.SEVERAL_MODELS: len(plan.blocks) > 1,
+        Void.SEVERAL_MODELS: not plan.mix.independent,
         Void.SAMPLES_CUT: cut_of(plan.stop) is not None,
     }
     return next((reason for reason, holds in broken.items() if holds), None)
@@ -95,5 +95,5 @@ def _begun(plan: Plan, found: Shadowed) -> frozenset[int]:
     if not plan.stop.in_order:
         return found.came
     wave = plan.stop.wave or plan.n
-    ends = next((end for end in plan.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
+    ends = next((end for end in plan.mix.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
     return frozenset(range(min(plan.n, ends)))

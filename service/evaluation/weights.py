@@ -6,8 +6,10 @@ share their errors, and together outvote a strong one too often. So the weights 
 growing freedom, each held to the step before where the ballots do not say otherwise:
 
 1. One line from "the best member alone" to "one member, one vote": w_k = s max(0, x_k - x_max + D) / D, where x_k are
-   the log-odds of member k's smoothed accuracy. The width D and the scale s are averaged over a grid by how likely they
-   make the right answers under the choice model P(c) = exp(s_c) / sum exp(s_b) (conditional logit, McFadden 1974).
+   the log-odds of member k's smoothed accuracy. The width D and the scale s are averaged over a grid, each point in
+   proportion to exp(log-likelihood + questions won): how likely it makes the right answers under the choice model
+   P(c) = exp(s_c) / sum exp(s_b) (conditional logit, McFadden 1974), and how many questions the weighted vote gets right
+   (a Gibbs posterior: what counts in the end is not the likelihood).
 2. Single members leave that line where the likelihood asks for it: the maximum of sum log P(right) - (TIGHTNESS / 2)
    |w - w_line|^2 over w >= 0. This is where members that err together lose weight.
 3. The best single member alone is kept unless the fitted weights beat it in cross-validation, in which both are fitted
@@ -88,15 +90,16 @@ def fit_freely(ballots: Ballots) -> Weights:
 
 
 def on_the_line(ballots: Ballots, telling: Sequence[Ballot]) -> Weights:
-    """The weights of step 1: the mean over the grid, weighted by the likelihood of the ballots that tell anything."""
+    """The weights of step 1, from all ballots and those among them that tell right from wrong."""
     shapes, points = [line(log_odds(ballots), width) for width in WIDTHS], []
     for shape in shapes:
         scores = [_scores(ballot, shape) for ballot in telling]
+        won = sum(ballots.outcomes(shape))
         for scale in SCALES:
             found = math.fsum(_surprise(ballot, each, scale) for ballot, each in zip(telling, scores, strict=True))
-            points.append((-found, scale, shape))
-    most = max(likelihood for likelihood, _, _ in points)
-    masses = [math.exp(likelihood - most) for likelihood, _, _ in points]
+            points.append((won - found, scale, shape))
+    most = max(merit for merit, _, _ in points)
+    masses = [math.exp(merit - most) for merit, _, _ in points]
     total = math.fsum(masses)
     return tuple(
         math.fsum(mass * scale * shape[k] for mass, (_, scale, shape) in zip(masses, points, strict=True)) / total
