@@ -8,8 +8,8 @@ growing freedom, each held to the step before where the ballots do not say other
 1. One line from "the best member alone" to "one member, one vote": w_k = s max(0, x_k - x_max + D) / D, where x_k are
    the log-odds of member k's smoothed accuracy. The width D and the scale s are averaged over a grid, each point in
    proportion to exp(log-likelihood + questions won): how likely it makes the right answers under the choice model
-   P(c) = exp(s_c) / sum exp(s_b) (conditional logit, McFadden 1974), and how many questions the weighted vote gets right
-   (a Gibbs posterior: what counts in the end is not the likelihood).
+   P(c) = exp(s_c) / sum exp(s_b) (conditional logit, McFadden 1974), and how many questions the weighted vote then has
+   right, which is what counts in the end (a Gibbs posterior).
 2. Single members leave that line where the likelihood asks for it: the maximum of sum log P(right) - (TIGHTNESS / 2)
    |w - w_line|^2 over w >= 0. This is where members that err together lose weight.
 3. The best single member alone is kept unless the fitted weights beat it in cross-validation, in which both are fitted
