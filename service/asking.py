@@ -61,7 +61,7 @@ class QueueAsk:
         self._begun += n
         number = len(self._calls) + 1
         recorded = self._calls[number] = []
-        draw = Draw(model or self.plan.model, tuple(messages), sampling, prefix)
+        draw = Draw(model or self.plan.model, tuple(messages), sampling, prefix=prefix)
         order = Order(
             answer_id=self.plan.answer_id,
             batch=f"call{number}",

@@ -53,13 +53,13 @@ def chosen_class(verdict: Verdict) -> AnswerClass | None:
 
 def _void(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Void | None:
     """Which assumption does not hold; None if all do. Who chooses again among stored samples plans no cut of theirs."""
-    counted = aggregator.counts_votes or verdict.fallback_from is not None
+    counted = (aggregator.counts_votes or verdict.fallback_from is not None) and not plan.mix.weighted
     cut = any(candidate.sample.finish_reason is FinishReason.CUT for candidate in reading.candidates)
     broken = {
         Void.NO_ANSWER: verdict.answer is None,
         Void.NOT_COUNTED: not counted,
         Void.DEPENDENT_SAMPLES: not plan.sampler.independent,
-        Void.SEVERAL_MODELS: len(plan.blocks) > 1,
+        Void.SEVERAL_MODELS: not plan.mix.independent,
         Void.SAMPLES_CUT: cut or cut_of(plan.stop) is not None,
     }
     return next((reason for reason, holds in broken.items() if holds), None)
@@ -97,5 +97,5 @@ def _begun(plan: Plan, found: Shadowed) -> frozenset[int]:
     if not plan.stop.in_order:
         return found.came
     wave = plan.stop.wave or plan.n
-    ends = next((end for end in plan.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
+    ends = next((end for end in plan.mix.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
     return frozenset(range(min(plan.n, ends)))

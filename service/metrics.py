@@ -6,6 +6,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from service.contract import Answer, Status
+from service.members import MemberReply
 
 # vLLM's edges for latency, so that panels of both can be laid over each other, with finer ones below.
 LATENCY = (
@@ -148,29 +149,33 @@ class Metrics:
             self._distinct.labels(model).observe(len(answer.candidates))
 
     def _count_samples(self, answer: Answer) -> None:
-        counts, model = answer.usage.samples, answer.model
-        self._requested.labels(model).inc(counts.requested)
-        if answer.stop.stopped:
-            self._saved.labels(model, answer.stop.name).inc(counts.cancelled)
-        self._samples.labels(model, "cancelled").inc(counts.cancelled)
+        model = answer.model
+        for share in _shares(answer):
+            self._requested.labels(share.model).inc(share.requested)
+            cancelled = share.requested - share.finished - share.failed
+            if answer.stop.stopped:
+                self._saved.labels(share.model, answer.stop.name).inc(cancelled)
+            self._samples.labels(share.model, "cancelled").inc(cancelled)
         failed = answer.error.failures if answer.error else None  # an answer that failed carries no samples
         for kind, count in (failed or {}).items():
             self._samples.labels(model, "failed").inc(count)
             self._failures.labels(model, kind).inc(count)
         for sample in answer.samples or []:
-            self._samples.labels(model, sample.excluded.value if sample.excluded else "ok").inc()
+            source = sample.model or model
+            self._samples.labels(source, sample.excluded.value if sample.excluded else "ok").inc()
             if sample.failure is not None:
-                self._failures.labels(model, sample.failure.kind.value).inc()
+                self._failures.labels(source, sample.failure.kind.value).inc()
 
     def _count_tokens(self, answer: Answer) -> None:
         completion = sum(call.completion_tokens for call in answer.calls or [])
         prompt = sum(call.prompt_tokens for call in answer.calls or [])
-        usage, tokens = answer.usage, self._tokens
-        self._tokens_saved.labels(answer.model, answer.stop.name).inc(usage.saved_tokens)
+        tokens = self._tokens
+        self._tokens_saved.labels(answer.model, answer.stop.name).inc(answer.usage.saved_tokens)
         tokens.labels(answer.model, "completion", "aggregation").inc(completion)
         tokens.labels(answer.model, "prompt", "aggregation").inc(prompt)
-        tokens.labels(answer.model, "completion", "sampling").inc(usage.completion_tokens - completion)
-        tokens.labels(answer.model, "prompt", "sampling").inc(usage.prompt_tokens - prompt)
+        for share in _shares(answer):
+            tokens.labels(share.model, "completion", "sampling").inc(share.completion_tokens)
+            tokens.labels(share.model, "prompt", "sampling").inc(share.prompt_tokens)
 
     def reply_refused(self) -> None:
         """A worker's reply was refused at the boundary."""
@@ -194,3 +199,20 @@ class Metrics:
     def render(self) -> bytes:
         """The exposition text."""
         return generate_latest(self.registry)
+
+
+def _shares(answer: Answer) -> list[MemberReply]:
+    """What was asked of each model and came of it: of the members, or of the one model."""
+    if answer.members:
+        return answer.members
+    counts, usage, calls = answer.usage.samples, answer.usage, answer.calls or []
+    alone = MemberReply(
+        model=answer.model,
+        weight=1.0,
+        requested=counts.requested,
+        finished=counts.requested - counts.cancelled - counts.failed,
+        failed=counts.failed,
+        prompt_tokens=usage.prompt_tokens - sum(call.prompt_tokens for call in calls),
+        completion_tokens=usage.completion_tokens - sum(call.completion_tokens for call in calls),
+    )
+    return [alone]

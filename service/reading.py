@@ -8,6 +8,7 @@ from service.answer_types.options import offered
 from service.candidates import AnswerClass, Candidate, Task
 from service.certifying import Evidence, divided, evidence_for
 from service.classing import make_classes
+from service.mixing import ALONE, Mix
 from service.sample_reader import Reading as Reading
 from service.sample_reader import SampleReader, Shown, as_given, count_voters
 from service.stopping.base import (
@@ -58,18 +59,18 @@ class Reader(SampleReader):
         shown: Shown = as_given,
         *,
         lead: bool = False,
-        blocks: tuple[int, ...] = (),
+        mix: Mix = ALONE,
         elapsed: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`lead`: sampling ends also where the rest cannot change the winner. `blocks`: where the samples of one model
-        after the other end. `elapsed`: seconds since the answer was begun.
+        """`lead`: sampling ends also where the rest cannot change the winner. `mix`: which model each sample is of.
+        `elapsed`: seconds since the answer was begun.
         """
-        super().__init__(task, answer_type, judge, shown)
+        super().__init__(task, answer_type, judge, shown, mix.model)
         self._stop = stop
         self._n = n
         self._quorum = quorum
         self._lead = Lead(Options()) if lead or isinstance(stop, Lead) else None
-        self._blocks = blocks
+        self._mix = mix
         self._elapsed = elapsed
         self._evidence: dict[str, Evidence] = {}
         self._checked = 0
@@ -136,7 +137,8 @@ class Reader(SampleReader):
         if self._stop.stops(tally):
             return counted(self._stop, tally)
         # Merged classes lead by no less than the answers that they are merged from, which are looked at with more care.
-        leads = self._lead is not None and self._lead.stops(tally) and self._surely_leads(prefix, to_come)
+        counts = self._mix.weighted or (self._lead is not None and self._lead.stops(tally))
+        leads = counts and self._surely_leads(prefix, to_come)
         return range(len(prefix)) if leads else None
 
     def _tally(self, reading: Reading, to_come: int) -> Tally:
@@ -151,7 +153,7 @@ class Reader(SampleReader):
             leading_option=self._option(reading) if closed else None,
             answers=len(self._task.choices) if self._task.choices else None,
             p=self._p(reading) if is_certifying(self._stop) else None,
-            blocks=self._blocks,
+            blocks=self._mix.blocks,
             elapsed_s=self._elapsed(),
         )
 
@@ -213,6 +215,16 @@ class Reader(SampleReader):
         if not kind.exact and not is_judged(kind):
             return None
         classes = make_classes(candidates, kind)
+        if self._mix.weighted:
+            return self._outweighing(classes, candidates, together=is_judged(kind))
         counts = _cautious(kind, classes)
         leads = self._lead is not None and self._lead.stops(Tally(counts=tuple(counts), to_come=to_come))
         return classes[0] if classes and leads else None
+
+    def _outweighing(
+        self, classes: Sequence[AnswerClass], candidates: Sequence[Candidate], *, together: bool
+    ) -> AnswerClass | None:
+        here = {candidate.sample.index for candidate in candidates}
+        outstanding = [index for index in range(self._n) if index not in here]
+        place = self._mix.surely_leads([found.members for found in classes], outstanding, together)
+        return classes[place] if outstanding and place is not None else None

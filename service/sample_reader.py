@@ -48,20 +48,34 @@ def as_given(index: int) -> tuple[int, ...] | None:
     return None
 
 
+Source = Callable[[int], str | None]
+
+
+def alone(index: int) -> str | None:
+    """There is one model, which needs no name."""
+    return None
+
+
 class SampleReader:
     """Reads the samples of one request; each completion is read once per answer type, however often it is asked.
 
     However many completions come at once, others have the event loop after every few milliseconds of reading. `shown`
-    tells how each sample was shown the options, so that its letters are read so.
+    tells how each sample was shown the options, so that its letters are read so; `source` of which model it is.
     """
 
     def __init__(
-        self, task: Task, answer_type: AnswerType, judge: Judge | None = None, shown: Shown = as_given
+        self,
+        task: Task,
+        answer_type: AnswerType,
+        judge: Judge | None = None,
+        shown: Shown = as_given,
+        source: Source = alone,
     ) -> None:
         self._task = task
         self._type = answer_type
         self._judge = judge
         self._shown = shown
+        self._source = source
         self._read: dict[tuple[str, int], Candidate] = {}
         self._met: set[int] = set()
 
@@ -121,7 +135,7 @@ class SampleReader:
         if at not in self._read:
             shown = self._shown(sample.index)
             task = self._task if shown is None else replace(self._task, shown=shown)
-            self._read[at] = make_candidate(sample, answer_type, task)
+            self._read[at] = replace(make_candidate(sample, answer_type, task), source=self._source(sample.index))
         return self._read[at]
 
 

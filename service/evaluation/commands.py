@@ -36,6 +36,9 @@ def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command("eval")(evaluate)
     from service.evaluation import bench_commands  # noqa: F401  # its commands add themselves to `bench`
+    from service.evaluation.weights_commands import weights
+
+    app.command("weights")(weights)
 
     app.add_typer(bench, name="bench")
 

@@ -22,6 +22,7 @@ from service.evaluation.online import CONCURRENCY, Online, client
 from service.evaluation.outcomes import Cell, Outcome, choice, rule_of, type_for
 from service.evaluation.score import equal, equal_answers, mean, worth
 from service.evaluation.table import Report, Row
+from service.plan import build
 from service.settings import Settings
 from service.stack import Stack
 from workers.wire.messages import Provides

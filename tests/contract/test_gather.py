@@ -259,7 +259,7 @@ async def test_blocks_are_launched_one_after_the_other(ends: Ends, blocks, wave,
 
     line = replace(ends.line, recall=recall)
     for at, there in enumerate((0, *(wave.stop for wave in launched[:-1]))):  # noqa: B007  # `recall` reads it
-        order = replace(ends.order(answer_id, seconds=0.1, n=6), draws=draws, blocks=(*blocks, 6), wave=wave)
+        order = replace(ends.order(answer_id, seconds=0.1, n=6), draws=draws, ends=(*blocks, 6), wave=wave)
         assert (await gather_samples(line, order)).timed_out
         assert seen[-1] == launched[at]
 

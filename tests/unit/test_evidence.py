@@ -15,6 +15,8 @@ from service.contract import AnswerRequest
 from service.errors import BadRequest
 from service.evidence import claims, shadow_of
 from service.gather import Gathered
+from service.members import Member
+from service.mixing import mix_of
 from service.plan import Plan, make_plan
 from service.reading import Reader
 from service.reply import confidence
@@ -111,7 +113,7 @@ def test_each_broken_assumption_is_named(claimed) -> None:
         "no_answer": claimed(plan, ["no number"] * 7),
         "not_counted": claimed(plan, [RIGHT] * 7, aggregator=gsa),
         "dependent_samples": claimed(replace(plan, sampler=Cycled()), [RIGHT] * 7),
-        "several_models": claimed(replace(plan, blocks=(4, 8)), [RIGHT] * 7),
+        "several_models": claimed(replace(plan, mix=mix_of((Member(model="a", n=4), Member(model="b", n=4)), None, 0)), [RIGHT] * 7),
         "samples_cut": claimed(planned(stop="deepconf_online"), [RIGHT] * 7),
         "units_differ": claimed(plan, ["It is 5 cm.", "It is 5 m.", "It is 5 cm.", "It is 5."]),
         "first_sample_missing": claimed(plan, ["-"] + [RIGHT] * 7),
