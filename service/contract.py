@@ -115,7 +115,8 @@ class Status(StrEnum):
 
 
 class AggregatorReply(BaseModel):
-    """Which aggregator chose, with which options; `route` is why `auto` took it, `notes` what it found on its way."""
+    """Which aggregator chose, with which options; `route`: why `auto` took it; `notes`, `facts`: what it found and
+    measured on its way."""
 
     name: str
     options: dict[str, object] = {}
@@ -123,6 +124,7 @@ class AggregatorReply(BaseModel):
     fallback_reason: str | None = None
     route: str | None = None
     notes: list[str] = []
+    facts: dict[str, float] = {}
 
 
 class Shadow(BaseModel):
@@ -198,9 +200,11 @@ class SampleReply(BaseModel):
 
 
 class CallReply(BaseModel):
-    """One call of an aggregator to a model."""
+    """One call of an aggregator to a model. `prefix`: how the completion was made to begin; `text` is what follows."""
 
     batch: str
+    model: str = ""
+    prefix: str = ""
     messages: list[Message]
     text: str
     finish_reason: FinishReason | None

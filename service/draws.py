@@ -10,13 +10,15 @@ class Draw:
     """What one sample is drawn from. Neighbouring samples of equal draws share a job, and so the reading of the prompt.
 
     `sampling.seed` is the request's own in every draw: the worker adds the sample's index to it. `variant` says in a
-    few words in what this draw differs from others of the answer; empty where in nothing.
+    few words in what this draw differs from others of the answer; empty where in nothing. `prefix`: how every
+    completion begins; only what follows it is drawn.
     """
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
     variant: str = ""
+    prefix: str = ""
 
     @property
     def characters(self) -> int:

@@ -76,7 +76,7 @@ async def solve(
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
-    spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
+    spent = Spent(now - started, now - decided, ask.waited_s, ask.calls)
     return make_answer(
         plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
     )
@@ -146,9 +146,10 @@ async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = N
         task=plan.task,
         candidates=reading.candidates,
         classes=reading.classes,
-        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge),
+        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge, plan.shown),
         seed=plan.seed,
         templates=plan.templates,
+        draws=lambda index: plan.draws(range(index, index + 1))[0],
     )
     aggregator, route = plan.aggregator, None
     if isinstance(aggregator, Auto):

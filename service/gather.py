@@ -190,6 +190,7 @@ def _job(order: Order, draw: Draw, run: Sequence[int]) -> Job:
         model=draw.model,
         kind=order.kind,
         messages=draw.messages,
+        prefix=draw.prefix,
         texts=_of_run(order.texts, run),
         pairs=_of_run(order.pairs, run),
         sampling=draw.sampling,

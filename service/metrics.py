@@ -35,6 +35,7 @@ LATENCY = (
     960,
 )
 OVERHEAD = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
+FACTS = tuple(i / 10 for i in range(-10, 11, 2))
 RATIO = tuple(i / 10 for i in range(11))
 
 
@@ -63,10 +64,28 @@ class Metrics:
         self._saved = counter("conclave_samples_saved", "Samples asked for and not drawn", "model", "stop")
         self._tokens_saved = counter("conclave_tokens_saved", "Tokens that cutting samples saved", "model", "stop")
         self._tokens = counter("conclave_tokens", "Tokens of drawn samples and calls", "model", "direction", "use")
+        self._describe_choosing()
+        self._refused = counter("conclave_replies_refused", "Replies of workers that do not fit the wire schema")
+        self._taken_over = counter("conclave_answers_taken_over", "Answers taken over from a gateway that died")
+        self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
+        self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
+        self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
+        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
+        self._workers = gauge("conclave_workers_live", "Live workers", "model")
+        self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
+            version("conclave"), platform.python_version()
+        ).set(1)
+
+    def _describe_choosing(self) -> None:
+        """The metrics of verdicts."""
+        counter, histogram = self._counter, self._histogram
         self._choosing_s = histogram(
             "conclave_aggregation_duration_seconds", "Samples to verdict", LATENCY, "aggregator"
         )
         self._calls = counter("conclave_aggregation_calls", "Calls of aggregators to a model", "aggregator")
+        self._facts = histogram(
+            "conclave_aggregator_facts_ratio", "What a method measures", FACTS, "aggregator", "fact"
+        )
         self._fallbacks = counter(
             "conclave_aggregator_fallbacks", "Verdicts of the plain vote instead", "aggregator", "reason"
         )
@@ -78,16 +97,6 @@ class Metrics:
             "conclave_distinct_answers", "Classes per answer", (1, 2, 3, 4, 6, 8, 12, 16, 32, 64), "model"
         )
         self._abstained = counter("conclave_abstentions", "Answers withheld", "aggregator", "reason")
-        self._refused = counter("conclave_replies_refused", "Replies of workers that do not fit the wire schema")
-        self._taken_over = counter("conclave_answers_taken_over", "Answers taken over from a gateway that died")
-        self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
-        self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
-        self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
-        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
-        self._workers = gauge("conclave_workers_live", "Live workers", "model")
-        self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
-            version("conclave"), platform.python_version()
-        ).set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -128,6 +137,8 @@ class Metrics:
         if answer.aggregator.fallback_from:
             reason = (answer.aggregator.fallback_reason or "").partition(":")[0]
             self._fallbacks.labels(answer.aggregator.fallback_from, reason).inc()
+        for fact, value in answer.aggregator.facts.items():
+            self._facts.labels(name, fact).observe(value)
         if answer.status is Status.ABSTAINED:
             self._abstained.labels(name, answer.reason or "").inc()
         if answer.candidates:

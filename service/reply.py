@@ -74,6 +74,7 @@ def make_answer(
             fallback_reason=verdict.fallback_reason,
             route=route,
             notes=list(verdict.notes),
+            facts=dict(verdict.facts),
         ),
         stop=StopReply(
             name=plan.stop.name,
@@ -196,6 +197,8 @@ def sample_reply(candidate: Candidate, variant: str | None = None, shown: tuple[
 def _call(call: Call) -> CallReply:
     return CallReply(
         batch=call.batch,
+        model=call.model,
+        prefix=call.prefix,
         messages=list(call.messages),
         text=call.sample.text,
         finish_reason=call.sample.finish_reason if call.sample.failure is None else None,

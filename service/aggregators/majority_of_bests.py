@@ -38,6 +38,7 @@ class MajorityOfBests:
     Options: type[BaseModel] = MajorityOfBestsOptions
     needs: frozenset[Provides] = needs_of(["self_certainty"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: MajorityOfBestsOptions) -> None:
         self.options = options

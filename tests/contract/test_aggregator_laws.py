@@ -24,7 +24,10 @@ from tests.ballots import of_models
 from workers.wire.messages import SampleStatistics
 
 COUNTING = ("auto", "vote")
-ASKING = ("gsa", "self_agreement")
+ALWAYS_ASKING = ("gsa", "moa", "rsa", "self_agreement", "usc", "genselect")
+JUDGING = ("checklist", "genrm", "judge", "p_true", "pairwise_fusion", "rubric", "self_check", "tournament")
+UNSETTLED = ("fobar", "prefix_consistency", "self_prm")  # these ask where the vote is close, and then of what they can
+ASKING = (*ALWAYS_ASKING, *JUDGING, *UNSETTLED)
 PLAIN = (*COUNTING, *ASKING, "region")  # the answers here are no regions; tests/unit/test_region.py has those
 TOP = ("borda", "deepconf", "majority_of_bests", "maxmin")
 SUMS = ("weighted_vote", "borda", "deepconf", "majority_of_bests", "map")
@@ -262,12 +265,15 @@ def test_without_any_statistics_the_plain_vote_stands_in_and_says_so(name, texts
 
 
 @pytest.mark.parametrize("name", ASKING)
+@few
 @given(given=votes)
 def test_a_method_that_asks_falls_back_to_the_plain_vote_and_says_why(name, given, panel_of, drawn) -> None:
-    """Beside the two fields that name the fallback, the verdict is the plain vote's."""
+    """Beside the fields that name the fallback, the verdict is the plain vote; unmarked only where none was asked."""
     panel = panel_of(drawn(given))
     verdict = aggregate(name, panel)
-    assert (verdict.fallback_from, verdict.fallback_reason) == (name, "call_failed:unsupported")
+    marked = (name, "no_usable_reply" if name in ("moa", "rsa") else "call_failed:unsupported")
+    asks = name in ALWAYS_ASKING or (name in JUDGING and len(panel.classes) > 1)
+    assert (verdict.fallback_from, verdict.fallback_reason) in ([marked] if asks else [marked, (None, None)])
     assert replace(verdict, fallback_from=None, fallback_reason=None) == plurality(panel)
 
 
