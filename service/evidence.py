@@ -37,6 +37,8 @@ def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregato
         return Claims(Certificate(void=void or Void.NOT_COUNTED), ppr=bound)
     if evidence.exact and divided(reading.candidates):
         return Claims(Certificate(void=Void.UNITS_DIFFER), ppr=bound)
+    if reading.kinds is None:
+        return Claims(Certificate(void=Void.TYPE_UNFORESEEN), ppr=bound)
     held = evidence.held(reading.candidates, chosen)
     p = evidence.p(held, reading.kinds)
     certificate = Certificate(p=p, draws=evidence.test.seen, test="leader" if evidence.exact else "majority")

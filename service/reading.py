@@ -96,7 +96,7 @@ class Reader(SampleReader):
         found = await self._ends(samples, to_come)
         if found is None or not is_shadow(self._stop):
             return found
-        self.shadow = Shadowed(frozenset(samples), found, await self.read(dict(samples), found))
+        self.shadow = Shadowed(frozenset(samples), found, await self._so_far(dict(samples), found))
         return None
 
     async def _ends(self, samples: Mapping[int, Sample], to_come: int) -> range | None:
@@ -121,12 +121,12 @@ class Reader(SampleReader):
         reading = await self._so_far(samples)
         return reading.voters >= self._quorum and self._stop.stops(self._tally(reading, to_come))
 
-    async def _so_far(self, samples: Mapping[int, Sample]) -> Reading:
+    async def _so_far(self, samples: Mapping[int, Sample], kept: range | None = None) -> Reading:
         """The reading while samples are drawn. A pool that says what texts mean is asked once, at the end: until then
         only equal forms are one answer."""
         if meaning_of(self._type) is None:
-            return await self.read(samples)
-        answer_type, why, settled, candidates = self._look(samples)
+            return await self.read(samples, kept)
+        answer_type, why, settled, candidates = self._look(samples, kept)
         return Reading(answer_type, why, settled, candidates, make_classes(candidates, answer_type))
 
     async def _stops_on(self, prefix: Mapping[int, Sample], to_come: int) -> range | None:
@@ -184,6 +184,8 @@ class Reader(SampleReader):
     def _p(self, reading: Reading) -> float | None:
         """The certificate's p-value for the leader of a prefix; each sample is looked at once per answer type."""
         kind = reading.answer_type
+        if reading.kinds is None:
+            return None
         evidence = self._evidence.setdefault(kind.name, evidence_for(kind))
         if evidence.exact and divided(reading.candidates):
             return None

@@ -14,7 +14,8 @@ from workers.wire.messages import Sample
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a set of samples says. `why` tells how the type was decided; `settled_for` how many more samples cannot
-    change that decision; `kinds` among how many types the completions decide."""
+    change that decision; `kinds` among how many types the completions decide, None where they decided on one that the
+    question does not ask for."""
 
     answer_type: AnswerType
     why: str | None
@@ -22,7 +23,7 @@ class Reading:
     candidates: tuple[Candidate, ...]
     classes: tuple[AnswerClass, ...]
     judgement: Judgement | None = None
-    kinds: int = 1
+    kinds: int | None = 1
 
     @property
     def voters(self) -> int:
@@ -85,8 +86,13 @@ class SampleReader:
         answer_type, why, settled, candidates = self._look(samples, kept)
         judgement = await judged(candidates, answer_type, self._judge)
         classes = make_classes(candidates, answer_type, judgement)
-        kinds = 1 if settled is None or settled >= FOR_GOOD else len(self._alternatives({}, 1))
-        return Reading(answer_type, why, settled, candidates, classes, judgement, kinds)
+        return Reading(answer_type, why, settled, candidates, classes, judgement, self._kinds(answer_type, settled))
+
+    def _kinds(self, decided: AnswerType, settled: int | None) -> int | None:
+        if settled is None or settled >= FOR_GOOD or not isinstance(self._type, Auto):
+            return 1
+        foreseen = self._type.foreseen(self._task)
+        return len(foreseen) if decided.name in foreseen else None
 
     def candidates(self, samples: Mapping[int, Sample]) -> tuple[Candidate, ...]:
         """The samples with their answers, in index order; nobody is asked which of these are equal."""

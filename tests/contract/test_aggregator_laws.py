@@ -18,6 +18,8 @@ from service.aggregators.counting import plurality
 from service.asking import NoAsk
 from service.candidates import Exclusion
 from service.contract import Choice
+from service.evidence import Claims
+from service.evidence_reply import Certificate, Void
 from service.plan import build
 from service.reply import confidence
 from tests.ballots import of_models
@@ -217,7 +219,7 @@ def test_shares_are_of_all_votes_and_nothing_outranks_the_first(name, options, g
     assert sum(s.share for s in verdict.ranking) == pytest.approx(1.0)
     assert name in NO_WEIGHT_ORDER or weights == sorted(weights, reverse=True)
     assert verdict.answer == verdict.ranking[0].answer_class.answer
-    found = confidence(verdict, panel.candidates)
+    found = confidence(verdict, Claims(Certificate(void=Void.NOT_COUNTED)), panel.candidates)
     assert found.vote_share == verdict.ranking[0].votes / len(panel.voters)
     assert -1 <= found.margin <= found.vote_share <= 1
     assert found.distinct == len(panel.classes)

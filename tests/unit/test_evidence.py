@@ -94,6 +94,9 @@ def test_of_answers_merged_afterwards_more_than_half_is_certified(claimed) -> No
 def test_where_completions_decide_the_type_p_is_corrected_for_it(claimed) -> None:
     """Three types are possible without choices, one with a closed set."""
     assert claimed(planned(answer_type="auto"), [RIGHT] * 7).certificate.p == pytest.approx(3 * 0.030566, abs=3e-6)
+    dated = planned(answer_type="auto", question="When was it?")
+    for text in (RIGHT, "On May 1, 2021."):  # a fourth type is possible where the question asks for it
+        assert claimed(dated, [text] * 7).certificate.p == pytest.approx(4 * 0.030566, abs=4e-6)
     closed = planned(answer_type="auto", choices=["41", "42"])
     assert claimed(closed, [RIGHT] * 7).certificate.p == pytest.approx(0.030566, abs=1e-6)
     assert claimed(closed, [RIGHT] * 7).ppr == 8 / 2**7
@@ -109,13 +112,15 @@ def test_each_broken_assumption_is_named(claimed) -> None:
     """And there is no p and no bound then."""
     plan = planned()
     gsa = Gsa(GsaOptions())
+    two = mix_of((Member(model="a", n=4), Member(model="b", n=4)), None, 0)
     found = {
         "no_answer": claimed(plan, ["no number"] * 7),
         "not_counted": claimed(plan, [RIGHT] * 7, aggregator=gsa),
         "dependent_samples": claimed(replace(plan, sampler=Cycled()), [RIGHT] * 7),
-        "several_models": claimed(replace(plan, mix=mix_of((Member(model="a", n=4), Member(model="b", n=4)), None, 0)), [RIGHT] * 7),
+        "several_models": claimed(replace(plan, mix=two), [RIGHT] * 7),
         "samples_cut": claimed(planned(stop="deepconf_online"), [RIGHT] * 7),
         "units_differ": claimed(plan, ["It is 5 cm.", "It is 5 m.", "It is 5 cm.", "It is 5."]),
+        "type_unforeseen": claimed(planned(answer_type="auto"), ['{"name": "f", "arguments": {}}'] * 7),
         "first_sample_missing": claimed(plan, ["-"] + [RIGHT] * 7),
     }
     assert {name: one.certificate.void for name, one in found.items()} == {name: name for name in found}
