@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 WINDOW_CHARS = 40_000
-MAX_MARKS = 8_000
+MAX_MARKS = 7_000
 """Most brackets and quotation marks of the text that is searched for values: JSON has one in every few characters."""
 MAX_DEPTH = 64
 MAX_PARTS = 10_000
