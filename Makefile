@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test replay extraction lint format openapi fuzz bench faults clean card bench-engine soak-engine
+.PHONY: help install demo serve test replay extraction stopping certificate lint format openapi fuzz bench faults clean card bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -31,8 +31,14 @@ replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the 
 	$(BIN)/conclave eval $(addprefix $(CONCLAVE_DATA)/,cotuq_llama8b_svamp.jsonl.gz gpt35_date_t08.jsonl.gz \
 		linc_folio_gpt4.jsonl.gz) --serve --compare --n 40 --answer-type auto,as-recorded
 
-extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside what their sources recorded
+extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside those recorded and Math-Verify's: half an hour
 	$(BIN)/conclave eval --extraction-report
+
+stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA)
+	$(BIN)/conclave eval --stopping-report
+
+certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated runs a line
+	$(BIN)/python -m tests.load.certificate
 
 faults: $(STAMP) ## the fault tests alone: real kills of real processes
 	$(BIN)/python -m pytest tests/faults -m "not gpu"

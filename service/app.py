@@ -17,16 +17,17 @@ from service.catalog import Catalog
 from service.contract import Problem
 from service.equality.pool import math_pool
 from service.gather import Line
+from service.idempotency import Idempotency
 from service.ledger import Ledger
 from service.lifecycle import Lifecycle
 from service.mailroom import Mailroom
 from service.metrics import Metrics
+from service.presence import Presence
 from service.settings import Settings
-from workers.wire.connection import blocking_client, close, command_client
+from service.takeover import Takeover
+from workers.wire.connection import blocking_client, close, command_client, end_all
 from workers.wire.dispatch import Dispatcher, Inbox
 from workers.wire.keys import Keys
-
-DRAIN_S = 30.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -35,11 +36,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(
+            lambda: settings.examples
+        )  # a set that cannot be read ends the gateway before it serves
         async with _running(settings, metrics) as state:
             app.state.conclave = state
             yield
             state.draining = True
-            await state.lifecycle.drain(DRAIN_S)
+            await state.lifecycle.drain(settings.drain_s)
 
     # Swagger UI and ReDoc from a package's files: /docs and /redoc work with no internet.
     app: FastAPI = FastAPIOffline(
@@ -91,9 +95,15 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
             Inbox(blocking, keys, gateway, metrics.reply_refused), settings.queue_shards, lifecycle.notice
         )
         lifecycle.line = Line(dispatcher, mailroom, settings.job_samples)
+        presence = Presence(client, keys, gateway, settings.gateway_lease_ms)
+        takeover = Takeover(presence, ledger, lifecycle, metrics, settings.gateway_lease_ms)
         mailroom.start()
-        yield State(settings, dispatcher, pools, lifecycle, metrics)
+        watching = asyncio.create_task(takeover.run())
+        yield State(settings, dispatcher, pools, lifecycle, Idempotency(client, keys), metrics)
+        await end_all([watching])
         await mailroom.close()
+        with contextlib.suppress(RedisError, OSError):
+            await presence.leave()
         with contextlib.suppress(RedisError, OSError, asyncio.TimeoutError):
             await client.delete(*(keys.inbox(shard, gateway) for shard in range(settings.queue_shards)))
     finally:

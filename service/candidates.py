@@ -18,6 +18,7 @@ class Exclusion(StrEnum):
     UNCLOSED_THINKING = "unclosed_thinking"
     NO_ANSWER = "no_answer"
     AFTER_STOP = "after_stop"
+    OUTSIDE_WINDOW = "outside_window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,27 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sample with its answer, or with the reason why it has none."""
+    """A sample with its answer, or with the reason why it has none. `source`: the model, where a plan has several."""
 
     sample: Sample
     extraction: Extraction | None
     excluded: Exclusion | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerClass:
-    """Candidates whose answers are equal. `members` are sample indices, ascending; the first represents the class."""
+    """Candidates whose answers are equal. `members` are sample indices, ascending.
+
+    `medoid` is the member whose answer is the class's where that need not be the first.
+    """
 
     answer: str
     members: tuple[int, ...]
     spellings: tuple[str, ...] = field(default=())
+    medoid: int | None = None
+
+    @property
+    def representative(self) -> int:
+        """The sample that represents the class."""
+        return self.members[0] if self.medoid is None else self.medoid

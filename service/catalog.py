@@ -44,9 +44,14 @@ class Catalog:
 
     async def pool(self, model: str) -> Pool:
         """The pool of a model. A model that was served once has a pool, perhaps an empty one: its jobs wait."""
+        found = await self.find(model)
+        if found is None:
+            raise UnknownModel(f"no worker serves the model {model!r}", field="model")
+        return found
+
+    async def find(self, model: str) -> Pool | None:
+        """The pool of a model as `pool` gives it; None where no worker ever served it."""
         found = (await self.pools()).get(model)
-        if found is not None:
-            return found
-        if model in await self._dispatcher.models_seen():
+        if found is None and model in await self._dispatcher.models_seen():
             return Pool(model, ())
-        raise UnknownModel(f"no worker serves the model {model!r}", field="model")
+        return found

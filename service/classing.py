@@ -1,6 +1,7 @@
 """Candidates from samples, and classes of equal answers from candidates."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
@@ -30,16 +31,21 @@ UNFIT = {FinishReason.FILTERED: Exclusion.FILTERED, FinishReason.CUT: Exclusion.
 """Ends after which a completion never votes, whatever it says."""
 
 
+def unfit(sample: Sample) -> Exclusion | None:
+    """Why a sample never votes, whatever its text says; None if that depends on the text."""
+    if sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED:
+        return Exclusion.FAILED
+    return UNFIT.get(sample.finish_reason) if sample.finish_reason else None
+
+
 def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candidate:
     """The sample with its answer, or with the reason why it does not vote.
 
     A completion that was cut off votes only with a complete answer: a closed box or JSON value, or a cue such as "the
     answer is" whose sentence is over. A number or line that merely comes last is none.
     """
-    if sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED:
-        return Candidate(sample, None, Exclusion.FAILED)
-    if sample.finish_reason in UNFIT:
-        return Candidate(sample, None, UNFIT[sample.finish_reason])
+    if (never := unfit(sample)) is not None:
+        return Candidate(sample, None, never)
     if not sample.text.strip():
         return Candidate(sample, None, Exclusion.EMPTY)
     visible, unclosed = strip_thinking(sample.text)
@@ -65,7 +71,8 @@ def make_classes(
     candidates: Iterable[Candidate], answer_type: AnswerType, judgement: Judgement | None = None
 ) -> tuple[AnswerClass, ...]:
     """The classes of equal answers, most votes first, then smallest member; the same for any order of arrival."""
-    return tuple(_published(group, answer_type) for group in _grouped(candidates, answer_type, judgement))
+    groups = _grouped(candidates, answer_type, judgement)
+    return tuple(_published(group, answer_type, judgement) for group in groups)
 
 
 class Classifier:
@@ -84,7 +91,7 @@ class Classifier:
         self._task = task
         self._judge = judge if is_judged(answer_type) else None
         self._groups = _grouped(candidates, answer_type, judgement)
-        self.classes = tuple(_published(group, answer_type) for group in self._groups)
+        self.classes = tuple(_published(group, answer_type, judgement) for group in self._groups)
         self._known: dict[Hashable, list[tuple[Extraction, AnswerClass]]] = {}
         for group, published in zip(self._groups, self.classes, strict=True):
             members = (member.extraction for member in group.members if member.extraction is not None)
@@ -104,12 +111,12 @@ class Classifier:
         alike.sort(key=lambda one: one[0].apart != extraction.apart)
         if alike or self._type.exact:
             return alike[0][1] if alike else None
-        same: Same = self._type.same
+        groups = self._groups[:MAX_COMPARED]
         if self._judge is not None:
-            speakers = [group.speaker.answer for group in self._groups]
-            same = (await self._judge.judge([extraction.answer, *speakers])).same
-        pairs = zip(self._groups[:MAX_COMPARED], self.classes, strict=False)
-        return next((published for group, published in pairs if same(group.speaker, extraction)), None)
+            place = await self._judge.place(extraction.answer, [list(_forms(group.members)) for group in groups])
+            return None if place is None else self.classes[place]
+        pairs = zip(groups, self.classes, strict=False)
+        return next((published for group, published in pairs if self._type.same(group.speaker, extraction)), None)
 
 
 def _complete(visible: str, answer_type: AnswerType, task: Task) -> Extraction | None:
@@ -163,10 +170,45 @@ def _merged(groups: list[_Group], same: Same) -> list[_Group]:
     return sorted(merged, key=lambda group: group.rank)
 
 
-def _published(group: _Group, answer_type: AnswerType) -> AnswerClass:
-    """A judged class prints its most frequent form: that one stays the same when rarer ones join later."""
+def _forms(members: Iterable[Candidate]) -> dict[str, list[int]]:
+    """The answers of a class, one for each identity, each with the samples that have it; the class's own first."""
+    known: dict[Hashable, str] = {}
+    forms: dict[str, list[int]] = {}
+    for member in members:
+        if (found := member.extraction) is not None:
+            forms.setdefault(known.setdefault(found.identity, found.answer), []).append(member.sample.index)
+    return forms
+
+
+def _published(group: _Group, answer_type: AnswerType, judgement: Judgement | None) -> AnswerClass:
+    """A judged class is represented by its medoid, any other by its first member."""
     members = sorted(group.members, key=lambda member: member.sample.index)
+    indices = tuple(member.sample.index for member in members)
     found = [member.extraction for member in members if member.extraction is not None]
     spellings = tuple(dict.fromkeys(extraction.spelling for extraction in found))
-    answer = group.speaker.answer if is_judged(answer_type) else found[0].answer
-    return AnswerClass(answer, tuple(member.sample.index for member in members), spellings)
+    if not is_judged(answer_type):
+        return AnswerClass(found[0].answer, indices, spellings)
+    answer, spoken = _medoid(_forms(group.members), judgement)
+    return AnswerClass(answer, indices, spellings, min(spoken))
+
+
+def _medoid(forms: Mapping[str, list[int]], judgement: Judgement | None) -> tuple[str, list[int]]:
+    """The form nearest to all members of its class, with its samples; of equally near ones the most frequent one.
+
+    A form that more than half of the members have is it without further measure: so it is for any distance that obeys
+    the triangle inequality, and so it stays when rarer forms join later. Where nothing is known of the distances all
+    forms are equally far apart, and the most frequent one is the medoid.
+    """
+    distances = judgement.distances if judgement else {}
+    total = sum(map(len, forms.values()))
+
+    def far(form: str) -> tuple[bool, float, int]:
+        apart = [
+            distances.get(frozenset((form, other)), 1.0) * len(members)
+            for other, members in forms.items()
+            if other != form
+        ]
+        return 2 * len(forms[form]) <= total, math.fsum(apart), -len(forms[form])
+
+    answer = min(forms, key=far)
+    return answer, forms[answer]

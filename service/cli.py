@@ -121,7 +121,9 @@ def ask(
     model: Annotated[str, typer.Option(help="which model")] = "abacus",
     aggregator: Annotated[str, typer.Option(help="how to choose")] = "auto",
     n: Annotated[int, typer.Option("-n", help="samples")] = 8,
-    answer_type: Annotated[str, typer.Option(help="how answers are found and compared")] = "auto",
+    answer_type: Annotated[
+        str, typer.Option(help="how answers are found and compared: a name, or JSON with options")
+    ] = "auto",
     stop: Annotated[str | None, typer.Option(help="stopping rule")] = None,
     temperature: Annotated[float, typer.Option(help="sampling temperature")] = 0.8,
     max_tokens: Annotated[int, typer.Option(help="longest completion")] = 256,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.candidates import Exclusion
+from service.evidence_reply import Confidence
 from service.sampling_request import SamplingRequest, Strict
 from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics, Text, encodable
 
@@ -48,7 +49,7 @@ class AnswerRequest(Strict):
     aggregator: Named = "auto"
     answer_type: Named = "auto"
     choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
-    sampler: Named = "iid"
+    sampler: Named | None = Field(default=None, description="choice_shuffle where there are choices, else iid")
     stop: Named | None = Field(default=None, description="lead for counting votes, none otherwise, if left out")
     members: None = Field(default=None, description="mixed ensembles: not served by this version")
     sampling: SamplingRequest = SamplingRequest()
@@ -56,7 +57,7 @@ class AnswerRequest(Strict):
     quorum: int = Field(default=1, ge=1, lt=2**31)
     min_confidence: None = Field(default=None, description="needs a fitted calibrator: not served by this version")
     background: bool = False
-    stream: Literal[False] = False
+    stream: bool = Field(default=False, description="the answer's events (SSE) in place of the answer")
     include: frozenset[Literal["samples", "calls"]] = frozenset()
 
     @model_validator(mode="after")
@@ -86,6 +87,16 @@ class AnswerRequest(Strict):
         return self.prompt[-1].content
 
 
+class AggregateRequest(Strict):
+    """How to choose again among an answer's samples; what is left out stays as the answer had it."""
+
+    aggregator: Named = "auto"
+    answer_type: Named = "auto"
+    choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
+    budget: Budget = Budget()
+    include: frozenset[Literal["samples", "calls"]] = frozenset()
+
+
 class Status(StrEnum):
     """Where an answer stands."""
 
@@ -104,50 +115,52 @@ class Status(StrEnum):
 
 
 class AggregatorReply(BaseModel):
-    """Which aggregator chose, with which options; `route` is why `auto` took it."""
+    """Which aggregator chose, with which options; `route` is why `auto` took it, `notes` what it found on its way."""
 
     name: str
     options: dict[str, object] = {}
     fallback_from: str | None = None
     fallback_reason: str | None = None
     route: str | None = None
+    notes: list[str] = []
+
+
+class Shadow(BaseModel):
+    """What a rule that is only measured would have done: all samples were drawn, and nothing here is a guess.
+
+    `stops`: it would have ended sampling. `drawn`: samples begun by then, `counted`: those that would have voted.
+    `saved_samples`, `saved_tokens`: what was drawn for nothing but the measurement. `answer`: the most voted one at the
+    stop; `same`: it is the reply's answer (null where that is in no class).
+    """
+
+    stops: bool = False
+    drawn: int = 0
+    counted: int = 0
+    saved_samples: int = 0
+    saved_tokens: int = 0
+    answer: str | None = None
+    same: bool | None = None
 
 
 class StopReply(BaseModel):
-    """The stopping rule in force, and whether it ended sampling early."""
+    """The stopping rule in force, and whether it ended sampling early; `lead`: sampling also ends where the rest cannot
+    change the winner. `shadow`: what a rule that is only measured would have done."""
 
     name: str
     options: dict[str, object] = {}
     stopped: bool = False
+    lead: bool = False
+    shadow: Shadow | None = None
 
 
-class Certificate(BaseModel):
-    """An anytime-valid statement that the answer is the model's most frequent one; `void` says why there is none."""
+class SamplerReply(BaseModel):
+    """How the samples' prompts differed. `independent`: the draws are independent and from one distribution. `remark`:
+    why they differed otherwise than the sampler's name says, if so."""
 
-    claim: Literal["most_frequent_answer"] = "most_frequent_answer"
-    p: float | None = None
-    void: str | None = None
-
-
-class Confidence(BaseModel):
-    """Evidence of how sure the answer is. Only `value` would be a probability of being right, and only if calibrated.
-
-    vote_share: winning votes / all votes. margin: (first - second) / all votes. entropy: of the classes' shares, 0
-    (unanimous) to 1 (all different), divided by the log of the number of votes. posterior: 1 - I(1/2; v1 + 1, v2 + 1),
-    belief that the leader leads the runner-up in the model's distribution; no error bound. certified_flips: how many
-    votes could be switched without changing the winner. support: share of votes that agree with the answer given.
-    """
-
-    value: float | None = None
-    calibrator: str | None = None
-    vote_share: float = 0.0
-    margin: float = 0.0
-    entropy: float | None = None
-    posterior: float | None = None
-    certified_flips: int = 0
-    support: float = 0.0
-    novel: bool = False
-    certificate: Certificate | None = None
+    name: str
+    options: dict[str, object] = {}
+    independent: bool
+    remark: str | None = None
 
 
 class CandidateReply(BaseModel):
@@ -162,7 +175,11 @@ class CandidateReply(BaseModel):
 
 
 class SampleReply(BaseModel):
-    """One sample with the answer found in it, or why it does not vote."""
+    """One sample with the answer found in it, or why it does not vote.
+
+    `variant`: in what its prompt or settings differed from other samples'. `shown`: the order in which its prompt
+    listed the options, where that was its own: its k-th option was the caller's option `shown[k]`, from 0.
+    """
 
     index: int
     text: str
@@ -176,6 +193,8 @@ class SampleReply(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     statistics: SampleStatistics
+    variant: str | None = None
+    shown: list[int] | None = None
 
 
 class CallReply(BaseModel):
@@ -191,25 +210,36 @@ class CallReply(BaseModel):
 
 
 class SampleCounts(BaseModel):
-    """What became of the samples asked for: requested = finished + failed + cancelled."""
+    """What became of the samples asked for: requested = finished + failed + cancelled.
+
+    saved: of the cancelled ones, those that the stopping rule made unnecessary; the others ran out of time.
+    """
 
     requested: int = 0
     finished: int = 0
     failed: int = 0
     cancelled: int = 0
+    saved: int = 0
     unparsable: int = 0
     truncated: int = 0
     cut: int = 0
 
 
 class Usage(BaseModel):
-    """What the answer cost. `saved_tokens`: what the cut samples would have had more, at a guess."""
+    """What the answer cost.
+
+    `requested_tokens`: the most completion tokens that the samples asked for could have had. `saved_tokens`: what the
+    cut samples would have had more, at a guess. `stop_saved_tokens`: an estimate, the saved samples times the mean
+    length of those that came; what was already drawn of cancelled ones is not known and not taken off.
+    """
 
     samples: SampleCounts = SampleCounts()
+    requested_tokens: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     aggregation_calls: int = 0
     saved_tokens: int = 0
+    stop_saved_tokens: int = 0
 
 
 class Timing(BaseModel):
@@ -242,6 +272,7 @@ class Answer(BaseModel):
 
     id: str
     object: Literal["answer"] = "answer"
+    parent: str | None = Field(default=None, description="the answer whose samples this one chose among again")
     created: int
     model: str
     status: Status
@@ -252,6 +283,7 @@ class Answer(BaseModel):
     text: str | None = None
     aggregator: AggregatorReply
     stop: StopReply
+    sampler: SamplerReply | None = None
     confidence: Confidence = Confidence()
     candidates: list[CandidateReply] = []
     samples: list[SampleReply] | None = None

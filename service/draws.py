@@ -9,9 +9,16 @@ from workers.wire.messages import Message, Sampling
 class Draw:
     """What one sample is drawn from. Neighbouring samples of equal draws share a job, and so the reading of the prompt.
 
-    `sampling.seed` is the request's own in every draw: the worker adds the sample's index to it.
+    `sampling.seed` is the request's own in every draw: the worker adds the sample's index to it. `variant` says in a
+    few words in what this draw differs from others of the answer; empty where in nothing.
     """
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
+    variant: str = ""
+
+    @property
+    def characters(self) -> int:
+        """The characters of the messages."""
+        return sum(len(message.content) for message in self.messages)

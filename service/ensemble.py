@@ -2,25 +2,32 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
 from service.aggregators.base import Aggregator, Ask, Panel, Verdict
-from service.answer_types.base import Judge
+from service.answer_types.base import Judge, meaning_of
 from service.asking import QueueAsk
 from service.classing import Classifier
 from service.contract import Answer
 from service.draws import Draw
+from service.equality.meaning import MeaningJudge
 from service.gather import Gathered, Line, Order, gather_samples
 from service.plan import Plan
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
-from workers.wire.messages import SAMPLES, Sample
+from service.scoring import Scores, Texts, score
+from service.stopping.base import seconds_of
+from workers.wire.messages import SAMPLES, Failure, Sample
 
 SAMPLING_SHARE = 0.75
-"""An aggregator that asks a model again keeps the rest of the time for itself."""
+"""What asks a model after the samples are drawn, an aggregator or a judge of meanings, keeps the rest of the time."""
+COMPARING_SHARE = 0.9
+"""Where both ask, the judge is done by then."""
+EMBEDDING_SHARE = 0.2
+"""The most of the time for the vectors that a sampler compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +39,57 @@ class Chosen:
     route: str | None = None
 
 
-async def solve(plan: Plan, line: Line, created: int, judge: Judge | None = None) -> Answer:
-    """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used."""
-    started = time.monotonic()
-    reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, plan.quorum, judge, plan.shown)
-    gathered = await _draw(plan, line, reader, started)
+async def solve(
+    plan: Plan,
+    line: Line,
+    created: int,
+    judge: Judge | None = None,
+    *,
+    elapsed_s: float = 0.0,
+    drawn: Gathered | None = None,
+) -> Answer:
+    """Answers a planned request. Raises SamplesFailed or DeadlineExceeded where too few samples could be used.
+
+    `elapsed_s`: how much of its budget the answer had used before, where another gateway began with it. `drawn`: the
+    samples to choose among, where they are there already.
+    """
+    started = time.monotonic() - elapsed_s
+    judge = _judge_of(plan, line, started) or judge
+    if drawn is None:
+        plan = await _with_vectors(plan, line, plan.budget_s - elapsed_s)
+    reader = Reader(
+        plan.task,
+        plan.answer_type,
+        plan.stop,
+        plan.n,
+        plan.quorum,
+        judge,
+        plan.shown,
+        lead=plan.lead,
+        blocks=plan.blocks,
+        elapsed=lambda: time.monotonic() - started,
+    )
+    gathered = drawn or await _draw(plan, line, reader, started)
+    decided = time.monotonic()
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
-    decided = time.monotonic()
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
-    return make_answer(plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created)
+    return make_answer(
+        plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
+    )
+
+
+def _judge_of(plan: Plan, line: Line, started: float) -> Judge | None:
+    """The judge of what texts mean, where the answer type has a pool of workers say that."""
+    meaning = meaning_of(plan.answer_type)
+    if meaning is None:
+        return None
+    share = COMPARING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    scores = Scores(line, plan.answer_id, meaning.model, started + plan.budget_s * share)
+    return MeaningJudge(meaning, plan.task.question, scores)
 
 
 def _below_quorum(plan: Plan) -> Chosen:
@@ -52,11 +97,27 @@ def _below_quorum(plan: Plan) -> Chosen:
     return Chosen(Verdict(answer=None, text=None, ranking=(), reason="below_quorum"), plan.aggregator)
 
 
+async def _with_vectors(plan: Plan, line: Line, left_s: float) -> Plan:
+    """The plan with the vectors that its sampler compares; with a warning where they did not come."""
+    texts = plan.sampler.embeds(plan.task, plan.shelf)
+    if not texts or plan.sampler.embedder is None:
+        return plan
+    deadline = time.monotonic() + left_s * EMBEDDING_SHARE
+    found = await score(line, Texts(plan.answer_id, "sampler", plan.sampler.embedder, "embed", texts, deadline))
+    vectors = tuple(one for one in found if not isinstance(one, Failure))
+    if len(vectors) == len(texts):
+        return replace(plan, vectors=vectors)
+    kinds = sorted({one.kind.value for one in found if isinstance(one, Failure)})
+    said = f"sampler: {plan.sampler.embedder} embedded {len(vectors)} of {len(texts)} texts: {', '.join(kinds)}"
+    return replace(plan, warnings=(*plan.warnings, f"{said}; {plan.sampler.name} goes by words alone"))
+
+
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:
-    share = SAMPLING_SHARE if plan.aggregator.max_calls(plan.n) else 1.0
+    asks_later = plan.aggregator.max_calls(plan.n) or meaning_of(plan.answer_type)
+    share = SAMPLING_SHARE if asks_later else 1.0
 
     async def draws(wave: range, earlier: Mapping[int, Sample]) -> Sequence[Draw]:
-        seen = (await reader.read(earlier)).candidates if plan.sampler.looks_back and earlier else ()
+        seen = reader.candidates(earlier) if plan.sampler.looks_back and earlier else ()
         return plan.draws(wave, seen)
 
     order = Order(
@@ -66,10 +127,17 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
         deadline=started + plan.budget_s * share,
         draws=draws,
         stops=reader.stops,
+        ask_at=_ask_at(plan, started),
         wave=plan.wave,
         question_id=plan.question_id,
     )
     return await gather_samples(line, order)
+
+
+def _ask_at(plan: Plan, started: float) -> float | None:
+    """When the stopping rule is asked though nothing came; a moment late, so that its time is surely over."""
+    seconds = seconds_of(plan.stop)
+    return None if seconds is None else started + seconds + 0.001
 
 
 async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = None) -> Chosen:

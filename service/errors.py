@@ -11,6 +11,8 @@ ConclaveError
     BodyTooLarge (413)
     Overloaded (503)              too many answers in progress
     QueueUnavailable (503)        Redis does not answer
+    Recorded                      an answer failed before, perhaps in another gateway: its error again
+    KeyReused (422)               an Idempotency-Key that came with another request before
     SamplesFailed (502)           every sample failed, with the reasons
     DeadlineExceeded (504)        fewer usable samples than the quorum when time was up
 
@@ -101,6 +103,23 @@ class QueueUnavailable(ConclaveError):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.headers = {"retry-after": "2"}
+
+
+class Recorded(ConclaveError):
+    """The answer failed, perhaps in another gateway; the error is the one that was recorded."""
+
+    def __init__(
+        self, detail: str, *, status: int, code: str, title: str, field: str | None, failures: Mapping[str, int] | None
+    ) -> None:
+        super().__init__(detail, field=field, extra={"failures": dict(failures)} if failures else None)
+        self.status, self.code, self.title = status, code, title
+        self.headers = {"retry-after": "1"} if status == 503 else {}
+
+
+class KeyReused(ConclaveError):
+    """The Idempotency-Key came with another request before."""
+
+    status, code, title = 422, "idempotency_key_reused", "The idempotency key belongs to another request"
 
 
 class SamplesFailed(ConclaveError):

@@ -24,13 +24,25 @@ Draws = Callable[[range, Mapping[int, Sample]], Awaitable[Sequence[Draw]]]
 """What each sample of a wave is drawn from, in index order, given the samples of the waves before."""
 
 
+Recall = Callable[[str, str], Awaitable[Mapping[int, Sample]]]
+"""The samples that are stored of an answer (its id) and a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry."""
+    """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry.
+
+    `recall` gives what the ledger holds of an answer's batch; it is there where another gateway began with the answer.
+    """
 
     dispatcher: Dispatcher
     mailroom: Mailroom
     job_samples: int
+    recall: Recall | None = None
+
+
+Wanted = tuple[Job, set[int]]
+"""A job, and which of its indices are still to come."""
 
 
 def alike(draw: Draw) -> Draws:
@@ -42,7 +54,7 @@ def alike(draw: Draw) -> Draws:
     return draws
 
 
-async def _never(samples: Mapping[int, Sample], to_come: int) -> int | None:
+async def _never(samples: Mapping[int, Sample], to_come: int) -> range | None:
     return None
 
 
@@ -50,9 +62,10 @@ async def _never(samples: Mapping[int, Sample], to_come: int) -> int | None:
 class Order:
     """What to draw: samples 0..n, each from what `draws` gives for it. `deadline` is on the monotonic clock.
 
-    `stops` is asked after every arrival with the samples so far; it returns how many leading samples count (the rest is
-    left out of the vote), or None to go on. `wave`: samples launched at a time; None launches all at once. An order of
-    another `kind` draws nothing: its sample i holds the values of `texts[i]`, for `entail` with `pairs[i]`.
+    `stops` is asked after every arrival with the samples so far, and at `ask_at` (same clock) though nothing came; it
+    returns which samples count (the rest is left out of the vote), or None to go on. `wave`: samples launched at a
+    time; None launches all at once. An order of another `kind` draws nothing: its sample i holds the values of
+    `texts[i]`, for `entail` with `pairs[i]`.
     """
 
     answer_id: str
@@ -60,7 +73,8 @@ class Order:
     n: int
     deadline: float
     draws: Draws
-    stops: Callable[[Mapping[int, Sample], int], Awaitable[int | None]] = _never
+    stops: Callable[[Mapping[int, Sample], int], Awaitable[range | None]] = _never
+    ask_at: float | None = None
     wave: int | None = None
     question_id: str | None = None
     kind: JobKind = "sample"
@@ -70,10 +84,12 @@ class Order:
 
 @dataclass(slots=True)
 class Gathered:
-    """What came. `kept`: how many leading samples count (all if None). Times are seconds since the order began."""
+    """What came. `variants`: in what each sample's draw differed from others. `kept`: which samples count (all if
+    None). Times are seconds since the order began."""
 
     samples: dict[int, Sample] = field(default_factory=dict)
-    kept: int | None = None
+    variants: dict[int, str] = field(default_factory=dict)
+    kept: range | None = None
     stopped: bool = False
     timed_out: bool = False
     first_s: float = 0.0
@@ -90,11 +106,17 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
     open_jobs: dict[str, set[int]] = {}
     with line.mailroom.box(order.answer_id, order.batch) as box:
         try:
+            await _recall(line, order, gathered)  # after the box is there: what is stored from now on comes by itself
             for wave in _waves(order):
+                if gathered.stopped:
+                    break
                 draws = await order.draws(wave, gathered.samples)
-                await _launch(line, order, wave, draws, open_jobs)
+                gathered.variants |= {index: draw.variant for index, draw in zip(wave, draws, strict=True)}
+                if all(index in gathered.samples for index in wave):
+                    continue
+                await _launch(line, order, _jobs(order, wave, draws, line.job_samples, gathered.samples), open_jobs)
                 await _collect(box, order, gathered, open_jobs, started)
-                if gathered.stopped or gathered.timed_out:
+                if gathered.timed_out:
                     break
         finally:
             gathered.total_s = time.monotonic() - started
@@ -102,6 +124,17 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
             if unfinished:
                 await _cancel(line, order.answer_id, unfinished)
     return gathered
+
+
+async def _recall(line: Line, order: Order, gathered: Gathered) -> None:
+    """Starts from what the ledger holds, as if it had just arrived."""
+    if line.recall is None:
+        return
+    stored = await line.recall(order.answer_id, order.batch)
+    gathered.samples.update((index, stored[index]) for index in sorted(stored) if 0 <= index < order.n)
+    if gathered.samples:
+        gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
+        gathered.stopped = gathered.kept is not None
 
 
 async def _cancel(line: Line, answer_id: str, job_ids: list[str]) -> None:
@@ -117,49 +150,54 @@ def _waves(order: Order) -> list[range]:
     return [range(first, min(first + size, order.n)) for first in range(0, order.n, size)]
 
 
-async def _launch(line: Line, order: Order, wave: range, draws: Sequence[Draw], open_jobs: dict[str, set[int]]) -> None:
-    """Queues one wave and notes each job's indices in `open_jobs`.
+async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: dict[str, set[int]]) -> None:
+    """Queues the jobs of one wave and notes in `open_jobs` which indices each is to bring.
 
     A caller that is cancelled here has its jobs queued first, so that they can be cancelled: a command that is already
     on its way to the server cannot be called back.
     """
-    jobs = _jobs(order, wave, draws, line.job_samples)
-    open_jobs |= {job.job_id: set(range(job.first, job.last)) for job in jobs}
-    for model in dict.fromkeys(job.model for job in jobs):
+    open_jobs |= {job.job_id: indices for job, indices in jobs}
+    for model in dict.fromkeys(job.model for job, _ in jobs):
         left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
-        await unbroken(line.dispatcher.submit([job for job in jobs if job.model == model], left_ms))
+        await unbroken(line.dispatcher.submit([job for job, _ in jobs if job.model == model], left_ms))
 
 
-def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int) -> list[Job]:
-    """One job for each run of equal draws, at most `longest` samples long.
+def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int, there: Mapping[int, Sample]) -> list[Wanted]:
+    """One job for each run of equal draws, at most `longest` samples long, with the indices that are not `there` yet.
+
+    A job of which all is there is left out. The others are the same whatever is there, so that one which a gateway
+    before has queued is known again by its id.
 
     A run that is cut by a bar of its own is one job, however long: the first samples of a job set its bar.
     """
-    jobs: list[Job] = []
+    jobs: list[Wanted] = []
     for draw, group in itertools.groupby(zip(draws, wave, strict=True), key=lambda pair: pair[0]):
         indices = [index for _, index in group]
         cut = draw.sampling.cut
         most = order.n if cut is not None and cut.bar is None else longest
         for at in range(0, len(indices), most):
             run = indices[at : at + most]
-            jobs.append(
-                Job(
-                    job_id=f"{order.answer_id}:{order.batch}:{run[0]}",
-                    answer_id=order.answer_id,
-                    batch=order.batch,
-                    model=draw.model,
-                    kind=order.kind,
-                    messages=draw.messages,
-                    texts=_of_run(order.texts, run),
-                    pairs=_of_run(order.pairs, run),
-                    sampling=draw.sampling,
-                    first=run[0],
-                    last=run[-1] + 1,
-                    question_id=order.question_id,
-                    use="sampling" if order.batch == SAMPLES else "aggregation",
-                )
-            )
+            if missing := {index for index in run if index not in there}:
+                jobs.append((_job(order, draw, run), missing))
     return jobs
+
+
+def _job(order: Order, draw: Draw, run: Sequence[int]) -> Job:
+    return Job(
+        job_id=f"{order.answer_id}:{order.batch}:{run[0]}",
+        answer_id=order.answer_id,
+        batch=order.batch,
+        model=draw.model,
+        kind=order.kind,
+        messages=draw.messages,
+        texts=_of_run(order.texts, run),
+        pairs=_of_run(order.pairs, run),
+        sampling=draw.sampling,
+        first=run[0],
+        last=run[-1] + 1,
+        question_id=order.question_id,
+        use="sampling" if order.batch == SAMPLES else "aggregation",
+    )
 
 
 def _of_run(texts: tuple[str, ...], run: Sequence[int]) -> tuple[str, ...]:
@@ -170,20 +208,31 @@ def _of_run(texts: tuple[str, ...], run: Sequence[int]) -> tuple[str, ...]:
 async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[str, set[int]], started: float) -> None:
     """Takes replies until the launched jobs are done, the predicate stops it, or time is up."""
     while any(open_jobs.values()):
-        left = order.deadline - time.monotonic()
+        due = _due(order)
+        left = due - time.monotonic()
         try:
             async with asyncio.timeout(left):  # wait_for can swallow a cancellation in Python 3.11
                 reply = box.get_nowait() if left <= 0 else await box.get()
         except (TimeoutError, asyncio.QueueEmpty):
-            gathered.timed_out = True
-            return
-        _take(reply, gathered, open_jobs)
+            if due == order.deadline:
+                gathered.timed_out = True
+                return
+            if time.monotonic() < due:  # a timer may ring a moment early
+                continue
+        else:
+            _take(reply, gathered, open_jobs)
         if gathered.samples and not gathered.first_s:
             gathered.first_s = time.monotonic() - started
         gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
         if gathered.kept is not None:
             gathered.stopped = True
             return
+
+
+def _due(order: Order) -> float:
+    """Until when to wait for the next reply: `ask_at` if that is still to come, else the deadline."""
+    ahead = order.ask_at is not None and time.monotonic() < order.ask_at < order.deadline
+    return order.ask_at if ahead and order.ask_at is not None else order.deadline
 
 
 def _take(reply: Reply, gathered: Gathered, open_jobs: dict[str, set[int]]) -> None:

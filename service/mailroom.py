@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from workers.wire.connection import end_all
 from workers.wire.dispatch import Inbox, Notice
 from workers.wire.messages import Reply
 
@@ -26,12 +27,7 @@ class Mailroom:
 
     async def close(self) -> None:
         """Stops the readers."""
-        ending = set(self._readers)
-        while ending:  # again and again: in Python 3.11 redis-py can swallow a cancellation
-            for reader in ending:
-                reader.cancel()
-            _, ending = await asyncio.wait(ending, timeout=0.2)
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        await end_all(self._readers)
 
     @contextmanager
     def box(self, answer_id: str, batch: str) -> Iterator[Box]:

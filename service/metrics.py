@@ -79,6 +79,7 @@ class Metrics:
         )
         self._abstained = counter("conclave_abstentions", "Answers withheld", "aggregator", "reason")
         self._refused = counter("conclave_replies_refused", "Replies of workers that do not fit the wire schema")
+        self._taken_over = counter("conclave_answers_taken_over", "Answers taken over from a gateway that died")
         self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
         self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
         self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
@@ -120,7 +121,8 @@ class Metrics:
         name, model = answer.aggregator.name, answer.model
         self._answers.labels(answer.status.value, name, model).inc()
         self._answer_s.labels(name, model).observe(answer.timing.total_ms / 1000)
-        self._count_samples(answer)
+        if answer.parent is None:
+            self._count_samples(answer)
         self._count_tokens(answer)
         self._calls.labels(name).inc(answer.usage.aggregation_calls)
         if answer.aggregator.fallback_from:
@@ -162,6 +164,10 @@ class Metrics:
     def reply_refused(self) -> None:
         """A worker's reply was refused at the boundary."""
         self._refused.inc()
+
+    def taken_over(self) -> None:
+        """An answer of a gateway that died was taken over."""
+        self._taken_over.inc()
 
     def redis(self, up: bool) -> None:
         """Whether Redis answered."""

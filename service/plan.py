@@ -1,5 +1,6 @@
 """The plan: everything decided about a request before the first sample is drawn."""
 
+import dataclasses
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +11,29 @@ from pydantic import BaseModel, ValidationError
 from service.aggregators import AGGREGATORS
 from service.aggregators.base import Aggregator
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import AnswerType
+from service.answer_types.base import AnswerType, Meaning, meaning_of
 from service.candidates import Candidate, Task
 from service.catalog import Pool
 from service.contract import AnswerRequest, Choice, Named
 from service.draws import Draw
 from service.errors import BadRequest, CapExceeded
 from service.registry import Plugin, Registry
+from service.sampler_fit import at_odds, check_sampler, default_sampler
 from service.samplers import SAMPLERS
-from service.samplers.base import Sampler, Wave
+from service.samplers.base import Sampler, Shelf, Wave
 from service.sampling_request import SamplingRequest
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
-from service.stopping.base import StoppingRule, cut_of, needs_of
+from service.stopping.base import (
+    StoppingRule,
+    cut_of,
+    is_closed,
+    is_shadow,
+    needs_independence,
+    needs_of,
+    seconds_of,
+    takes_blocks,
+)
 from workers.wire.job_kinds import serves
 from workers.wire.messages import ConfidenceCut, Message, Provides, Sampling
 
@@ -39,7 +50,7 @@ _SPECIAL = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The waves, seeds and methods of one answer."""
+    """The waves, seeds and methods of one answer. `blocks`: where the samples of one model after the other end."""
 
     answer_id: str
     model: str
@@ -56,53 +67,98 @@ class Plan:
     budget_s: float
     quorum: int
     templates: Mapping[str, str]
+    blocks: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    shelf: Shelf = dataclasses.field(default_factory=Shelf)
+    vectors: tuple[tuple[float, ...], ...] = ()
 
     @property
     def wave(self) -> int | None:
-        """How many samples are launched at a time: the smaller wave of the stopping rule and the sampler; None: all."""
-        return min((wave for wave in (self.stop.wave, self.sampler.wave) if wave is not None), default=None)
+        """How many samples are launched at a time: the smaller wave of the stopping rule and the sampler; None: all.
+
+        A rule that is only measured has no say in it.
+        """
+        rule = None if is_shadow(self.stop) else self.stop.wave
+        return min((wave for wave in (rule, self.sampler.wave) if wave is not None), default=None)
+
+    @property
+    def lead(self) -> bool:
+        """True if sampling also ends where the rest cannot change the winner: for counting votes, unless turned off."""
+        return self.aggregator.counts_votes and self.stop.name != "none" and not is_shadow(self.stop)
 
     def draws(self, indices: range, earlier: tuple[Candidate, ...] = ()) -> tuple[Draw, ...]:
         """What each sample of a wave is drawn from, given the candidates of the waves before."""
         plain = (Draw(self.model, self.messages, self.sampling),) * len(indices)
-        return self.sampler.draws(Wave(self.task, self.seed, tuple(indices), plain, earlier))
+        wave = Wave(self.task, self.seed, tuple(indices), plain, earlier, self.shelf, self.vectors)
+        return self.sampler.draws(wave)
 
     def shown(self, index: int) -> tuple[int, ...] | None:
         """How sample `index` was shown the options; None where they stood as the caller gave them."""
         return self.sampler.shown(self.task, self.seed, index)
 
 
-def make_plan(request: AnswerRequest, pool: Pool, settings: Settings) -> Plan:
-    """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field."""
+def new_answer_id() -> str:
+    """An id that nobody can guess."""
+    return f"ans_{secrets.token_hex(12)}"
+
+
+def make_plan(
+    request: AnswerRequest,
+    pool: Pool,
+    settings: Settings,
+    comparing: Pool | None = None,
+    *,
+    answer_id: str | None = None,
+    seed: int | None = None,
+) -> Plan:
+    """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field.
+
+    `comparing` is the pool that `meaning` names; None where no worker serves it. With the `answer_id` and the `seed` of
+    an answer that was planned before, the plan is that one's again.
+    """
     _check_caps(request, settings)
+    answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
+    check_meaning(meaning_of(answer_type), comparing)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
-    _check_pool(pool, aggregator, stop, request.sampling)
+    named = request.sampler or default_sampler(request, pool, answer_type, aggregator, stop)
+    sampler = build(SAMPLERS, named, "sampler")
+    _check_pool(pool, aggregator, stop, sampler, request.sampling)
+    _check_stop(stop, sampler, request)
+    task, shelf = Task(question=request.asked, choices=request.choices), Shelf(settings.templates, settings.examples)
+    check_sampler(sampler, answer_type, task, shelf, request, settings)
     n, warnings = _affordable(request)
     # A seed that the caller did not give is drawn now and recorded, so that the answer can be drawn again.
-    seed = request.sampling.seed if request.sampling.seed is not None else secrets.randbelow(2**31)
+    asked = request.sampling.seed if seed is None else seed
+    seed = secrets.randbelow(2**31) if asked is None else asked
     return Plan(
-        answer_id=f"ans_{secrets.token_hex(12)}",
+        answer_id=answer_id or new_answer_id(),
         model=request.model,
-        task=Task(question=request.asked, choices=request.choices),
+        task=task,
         messages=request.prompt,
         question_id=request.question_id,
         n=n,
-        sampling=_sampling(request.sampling, seed, cut_of(stop)),
+        sampling=_sampling(request.sampling, seed, cut_of(stop), request.choices if is_closed(stop) else None),
         seed=seed,
-        sampler=build(SAMPLERS, request.sampler, "sampler"),
-        answer_type=build(ANSWER_TYPES, request.answer_type, "answer_type"),
+        sampler=sampler,
+        answer_type=answer_type,
         stop=stop,
         aggregator=aggregator,
         budget_s=request.budget.seconds,
         quorum=request.quorum,
         templates=settings.templates,
-        warnings=(*warnings, *_idle_cut(cut_of(stop), n, request.sampling.max_tokens)),
+        warnings=(
+            *warnings,
+            *_idle_cut(cut_of(stop), n, request.sampling.max_tokens),
+            *at_odds(sampler, aggregator, stop, n),
+        ),
+        shelf=shelf,
     )
 
 
-def _check_pool(pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampling: SamplingRequest) -> None:
+def _check_pool(
+    pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampler: Sampler, sampling: SamplingRequest
+) -> None:
     """Refuses what the pool's workers cannot supply; of a pool without a worker nothing is known yet."""
     if pool.provides is None:
         return
@@ -112,12 +168,44 @@ def _check_pool(pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampling
     asked = [
         ("aggregator", aggregator.name, aggregator.needs),
         ("stop", stop.name, needs_of(stop)),
+        ("sampler", sampler.name, sampler.needs),
         *((f"sampling.{name}", name, {need}) for name, need in _SPECIAL.items() if getattr(sampling, name)),
     ]
     for field, who, needs in asked:
         if missing := needs - pool.provides:
             names = ", ".join(sorted(missing))
             raise BadRequest(f"{who} needs what {pool.model} does not supply: {names}", field=field)
+
+
+def _check_stop(stop: StoppingRule, sampler: Sampler, request: AnswerRequest) -> None:
+    """Refuses a stopping rule that the request gives no sense to."""
+    if needs_independence(stop) and not sampler.independent:
+        raise BadRequest(f"{stop.name} needs independent draws, and those of {sampler.name} are not", field="stop")
+    if is_closed(stop) and request.choices is None:
+        raise BadRequest(f"{stop.name} needs the closed set of answers: choices", field="stop")
+    if takes_blocks(stop) and not request.members:
+        raise BadRequest(f"{stop.name} goes from one model to the next: it needs members", field="stop")
+    seconds = seconds_of(stop)
+    if seconds is not None and seconds >= request.budget.seconds:
+        raise BadRequest(f"{stop.name}: {seconds:g} s is not within budget.seconds", field="stop")
+
+
+def meaning(request: AnswerRequest) -> Meaning | None:
+    """By what a pool of workers is to compare the request's answers; None where none is asked."""
+    return meaning_of(build(ANSWER_TYPES, request.answer_type, "answer_type"))
+
+
+def check_meaning(asked: Meaning | None, pool: Pool | None) -> None:
+    """Refuses a comparison by meaning that the pool cannot make; of a pool without a worker nothing is known yet."""
+    if asked is None:
+        return
+    if pool is None:
+        detail = f"comparing by {asked.by} needs the workers of {asked.model!r}, and there are none to ask here"
+        raise BadRequest(f"answer_type.model: {detail}", field="answer_type.model")
+    need = Provides.EMBED if asked.by == "embeddings" else Provides.ENTAIL
+    if pool.provides is not None and need not in pool.provides:
+        detail = f"answer_type.model: comparing by {asked.by} needs what {asked.model} does not supply: {need}"
+        raise BadRequest(detail, field="answer_type.model")
 
 
 def default_stop(aggregator: Aggregator) -> str:
@@ -174,7 +262,9 @@ def _affordable(request: AnswerRequest) -> tuple[int, tuple[str, ...]]:
     return fitting, (f"budget.tokens: {fitting} of {request.n} samples fit",)
 
 
-def _sampling(asked: SamplingRequest, seed: int, cut: ConfidenceCut | None) -> Sampling:
+def _sampling(
+    asked: SamplingRequest, seed: int, cut: ConfidenceCut | None, options: tuple[str, ...] | None
+) -> Sampling:
     biases = asked.logit_bias or {}
     return Sampling(
         temperature=asked.temperature,
@@ -185,6 +275,7 @@ def _sampling(asked: SamplingRequest, seed: int, cut: ConfidenceCut | None) -> S
         stop=asked.stop or (),
         seed=seed,
         logit_bias=tuple(sorted((int(token), bias) for token, bias in biases.items())),
+        options=options or (),
         end_at_answer=asked.end_at_answer,
         cut=cut,
         caution=asked.caution,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from service.aggregators import AGGREGATORS
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import Judge
+from service.answer_types.base import Judge, meaning_of
 from service.candidates import Task
 from service.contract import (
     AggregatorReply,
@@ -21,6 +21,7 @@ from service.contract import (
 from service.ledger import Record
 from service.plan import build, default_stop
 from service.reading import Reader
+from service.reply import sample_reply, sampler_of
 from service.samplers import SAMPLERS
 from service.stopping.base import Options
 from service.stopping.none import NoStop
@@ -28,12 +29,17 @@ from workers.wire.messages import Sample
 
 
 async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | None = None) -> Answer:
-    """The record with the running tally of the samples that are stored; none is named as the answer yet."""
+    """The record with the running tally of the samples that are stored; none is named as the answer yet.
+
+    Texts that are compared by meaning are counted by their normalised forms: no pool is asked for a look.
+    """
     request = record.request
     task = Task(question=request.asked, choices=request.choices)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
-    sampler = build(SAMPLERS, request.sampler, "sampler")
+    sampler = build(SAMPLERS, request.sampler or "iid", "sampler")
+
+    judge = None if meaning_of(answer_type) else judge
 
     def shown(index: int) -> tuple[int, ...] | None:
         return sampler.shown(task, record.seed, index)
@@ -49,6 +55,7 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
         answer_type=reading.answer_type.name if samples else None,
         aggregator=AggregatorReply(name=aggregator.name),
         stop=StopReply(name=_name(request.stop) if request.stop else default_stop(aggregator)),
+        sampler=sampler_of(sampler, task),
         candidates=[
             CandidateReply(
                 answer=found.answer,
@@ -60,6 +67,7 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
             )
             for found in reading.classes
         ],
+        samples=[sample_reply(each, shown=shown(each.sample.index)) for each in reading.candidates],
         usage=Usage(samples=SampleCounts(requested=request.n, finished=len(samples) - failed, failed=failed)),
     )
 

@@ -1,32 +1,37 @@
 """Turning what happened into the reply."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from service.aggregators.base import Aggregator, Verdict
 from service.asking import Call
-from service.candidates import Candidate, Exclusion
+from service.candidates import AnswerClass, Candidate, Exclusion, Task
 from service.confidence.signals import certified_flips, entropy_ratio, margin, posterior_lead
 from service.contract import (
     AggregatorReply,
     Answer,
     CallReply,
     CandidateReply,
-    Certificate,
-    Confidence,
     SampleCounts,
     SampleReply,
+    SamplerReply,
     Status,
     StopReply,
     Timing,
     Usage,
 )
+from service.evidence import Claims, claims, shadow_of
+from service.evidence_reply import Confidence
 from service.gather import Gathered
 from service.plan import Plan
 from service.quorum import failures
-from service.reading import Reading
-from workers.wire.messages import FailureKind, Sample
+from service.reading import Reading, Shadowed
+from service.samplers.base import Sampler
+from service.stopping.base import is_shadow
+from workers.wire.messages import FailureKind, Sample, SampleStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ def make_answer(
     route: str | None,
     spent: Spent,
     created: int,
+    shadowed: Shadowed | None = None,
 ) -> Answer:
     """The reply, with all samples and calls; the HTTP layer leaves out what was not asked for."""
     status, reason = _status(gathered, verdict)
@@ -67,9 +73,17 @@ def make_answer(
             fallback_from=verdict.fallback_from,
             fallback_reason=verdict.fallback_reason,
             route=route,
+            notes=list(verdict.notes),
         ),
-        stop=StopReply(name=plan.stop.name, options=options_of(plan.stop), stopped=gathered.stopped),
-        confidence=confidence(verdict),
+        stop=StopReply(
+            name=plan.stop.name,
+            options=options_of(plan.stop),
+            stopped=gathered.stopped,
+            lead=plan.lead,
+            shadow=shadow_of(plan, gathered, shadowed, verdict) if is_shadow(plan.stop) else None,
+        ),
+        sampler=sampler_of(plan.sampler, plan.task),
+        confidence=confidence(verdict, claims(plan, reading, verdict, aggregator), reading.candidates),
         candidates=[
             CandidateReply(
                 answer=s.answer_class.answer,
@@ -81,7 +95,10 @@ def make_answer(
             )
             for s in verdict.ranking
         ],
-        samples=[_sample(candidate) for candidate in reading.candidates],
+        samples=[
+            sample_reply(candidate, gathered.variants.get(candidate.sample.index), plan.shown(candidate.sample.index))
+            for candidate in reading.candidates
+        ],
         calls=[_call(call) for call in spent.calls],
         usage=_usage(plan, gathered, reading, spent),
         timing=_timing(gathered, spent),
@@ -89,23 +106,46 @@ def make_answer(
     )
 
 
-def confidence(verdict: Verdict) -> Confidence:
-    """The raw signals of a verdict's ranking."""
+def confidence(verdict: Verdict, claimed: Claims, candidates: Sequence[Candidate] = ()) -> Confidence:
+    """The raw signals of a verdict's ranking, whose first is the winner, and of the samples that gave its answer."""
     votes = [standing.votes for standing in verdict.ranking]
     if not votes:
-        return Confidence(novel=verdict.novel)
-    ordered = sorted(votes, reverse=True)
-    leader, runner_up, total = ordered[0], (ordered[1] if len(ordered) > 1 else 0), sum(votes)
+        return Confidence(novel=verdict.novel, certificate=claimed.certificate)
+    leader, runner_up, total = votes[0], max(votes[1:], default=0), sum(votes)
     return Confidence(
         vote_share=leader / total,
         margin=margin(leader, runner_up, total),
         entropy=entropy_ratio(votes),
         posterior=posterior_lead(leader, runner_up),
-        certified_flips=certified_flips(leader, runner_up),
+        certified_flips=certified_flips(leader, runner_up) if verdict.flips is None else verdict.flips,
         support=verdict.support,
+        support_lower_95=claimed.support_lower_95,
+        ppr=claimed.ppr,
         novel=verdict.novel,
-        certificate=Certificate(void="not computed by this version"),
+        distinct=sum(count > 0 for count in votes),
+        statistics=_statistics(verdict, candidates),
+        certificate=claimed.certificate,
     )
+
+
+def _statistics(verdict: Verdict, candidates: Sequence[Candidate]) -> SampleStatistics | None:
+    """The mean statistics of the class of the answer given; None where no sample gave it."""
+    members = next((s.answer_class.members for s in verdict.ranking if _holds(s.answer_class, verdict)), ())
+    voting = [c.sample.statistics for c in candidates if c.sample.index in members and c.excluded is None]
+    if not voting:
+        return None
+    means: dict[str, float] = {}
+    for name in SampleStatistics.model_fields:
+        found = [value for each in voting if (value := getattr(each, name)) is not None]
+        if found:
+            means[name] = math.fsum(found) / len(found)
+    return SampleStatistics(**means)
+
+
+def _holds(answer_class: AnswerClass, verdict: Verdict) -> bool:
+    if verdict.sample_index is None:
+        return not verdict.novel and answer_class.answer == verdict.answer
+    return verdict.sample_index in answer_class.members
 
 
 def _status(gathered: Gathered, verdict: Verdict) -> tuple[Status, str | None]:
@@ -125,7 +165,15 @@ def options_of(plugin: object) -> dict[str, object]:
     return options.model_dump(mode="json") if isinstance(options, BaseModel) else {}
 
 
-def _sample(candidate: Candidate) -> SampleReply:
+def sampler_of(sampler: Sampler, task: Task) -> SamplerReply:
+    """The sampler in force, and what it says of this task."""
+    return SamplerReply(
+        name=sampler.name, options=options_of(sampler), independent=sampler.independent, remark=sampler.remark(task)
+    )
+
+
+def sample_reply(candidate: Candidate, variant: str | None = None, shown: tuple[int, ...] | None = None) -> SampleReply:
+    """One sample as the reply shows it."""
     sample, found = candidate.sample, candidate.extraction
     return SampleReply(
         index=sample.index,
@@ -140,6 +188,8 @@ def _sample(candidate: Candidate) -> SampleReply:
         prompt_tokens=sample.prompt_tokens,
         completion_tokens=sample.completion_tokens,
         statistics=sample.statistics,
+        variant=variant or None,
+        shown=list(shown) if shown else None,
     )
 
 
@@ -159,12 +209,15 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
     drawn: list[Sample] = [*gathered.samples.values(), *(call.sample for call in spent.calls)]
     failed = failures(gathered).total()
     excluded = [c.excluded for c in reading.candidates]
+    saved = plan.n - len(gathered.samples) if gathered.stopped else 0
+    lengths = [s.completion_tokens for s in gathered.samples.values() if s.failure is None]
     return Usage(
         samples=SampleCounts(
             requested=plan.n,
             finished=len(gathered.samples) - failed,
             failed=failed,
             cancelled=plan.n - len(gathered.samples),
+            saved=saved,
             unparsable=sum(e in (Exclusion.NO_ANSWER, Exclusion.EMPTY, Exclusion.UNCLOSED_THINKING) for e in excluded),
             truncated=excluded.count(Exclusion.TRUNCATED),
             cut=excluded.count(Exclusion.CUT),
@@ -172,6 +225,8 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
         prompt_tokens=sum(s.prompt_tokens for s in drawn),
         completion_tokens=sum(s.completion_tokens for s in drawn),
         aggregation_calls=len(spent.calls),
+        requested_tokens=plan.n * plan.sampling.max_tokens,
+        stop_saved_tokens=round(saved * sum(lengths) / len(lengths)) if lengths else 0,
         saved_tokens=sum(s.saved_tokens for s in gathered.samples.values()),
     )
 
@@ -199,4 +254,4 @@ def _unjudged(reading: Reading) -> list[str]:
         warnings.append(f"{found.overruns} comparisons of answers ran into their deadline and count as not equal")
     if found and found.uncompared:
         warnings.append(f"{found.uncompared} answers or pairs are compared by their canonical form alone")
-    return warnings
+    return [*warnings, *(found.warnings if found else ())]

@@ -4,8 +4,11 @@ The same queue and the same way of gathering as for samples: a text is an index 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
+
+from redis.exceptions import RedisError
 
 from service.draws import Draw
 from service.gather import Line, Order, alike, gather_samples
@@ -62,6 +65,29 @@ async def score(line: Line, asked: Texts) -> tuple[tuple[float, ...] | Failure, 
     samples = [gathered.samples.get(index) for index in range(order.n)]
     length = _LENGTHS.get(asked.kind) or _first_length(samples)
     return tuple(_values(sample, length) for sample in samples)
+
+
+@dataclass(slots=True)
+class Scores:
+    """Asks one pool on behalf of one answer, a batch a call. `deadline` is on the monotonic clock."""
+
+    line: Line
+    answer_id: str
+    model: str
+    deadline: float
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+
+    async def __call__(
+        self, kind: ScoringKind, texts: Sequence[str], pairs: Sequence[str] = ()
+    ) -> tuple[tuple[float, ...] | Failure, ...]:
+        """The values of each text, or why there are none; a queue that cannot be reached is a failure of each."""
+        batch = f"{kind}{next(self._numbers)}"
+        asked = Texts(self.answer_id, batch, self.model, kind, tuple(texts), self.deadline, pairs=tuple(pairs))
+        try:
+            return await score(self.line, asked)
+        except (RedisError, OSError) as error:
+            lost = Failure(kind=FailureKind.UPSTREAM_ERROR, detail=f"the queue: {type(error).__name__}")
+            return (lost,) * len(texts)
 
 
 def _first_length(samples: Sequence[Sample | None]) -> int:

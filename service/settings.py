@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.examples import ExampleSet, read_examples
+
 PROMPTS = Path(__file__).parent / "aggregators" / "prompts"
 
 
@@ -26,6 +28,9 @@ class Settings(BaseSettings):
     data: Path = Field(default=Path("../shared/data"), description="folder of recorded samples of real models")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     prompts_dir: Path | None = Field(default=None, description="folder whose *.txt replace the aggregators' prompts")
+    examples_dir: Path | None = Field(
+        default=None, description="folder of *.jsonl example sets for the sampler few_shot, one example a line"
+    )
     retention_s: int = Field(default=3600, ge=10, description="how long answers and samples are kept")
     job_samples: int = Field(default=16, ge=1, description="most samples of one queue entry")
     max_n: int = Field(default=64, ge=1, description="cap on n")
@@ -39,6 +44,10 @@ class Settings(BaseSettings):
         default=250, ge=10, le=60_000, description="processor time of one comparison; beyond it the two are not equal"
     )
     math_memory_mb: int = Field(default=320, ge=256, description="memory of one process that compares expressions")
+    gateway_lease_ms: int = Field(
+        default=6000, ge=300, description="a gateway that is silent for this long has its answers taken over"
+    )
+    drain_s: float = Field(default=30.0, ge=0, description="how long answers in progress may end after SIGTERM")
     max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
 
     @cached_property
@@ -48,6 +57,11 @@ class Settings(BaseSettings):
         if self.prompts_dir is not None:
             found |= {path.stem: path.read_text("utf-8") for path in sorted(self.prompts_dir.glob("*.txt"))}
         return found
+
+    @cached_property
+    def examples(self) -> dict[str, ExampleSet]:
+        """The example sets of `examples_dir`; raises OSError, or ValueError naming what cannot be read."""
+        return read_examples(self.examples_dir) if self.examples_dir is not None else {}
 
 
 def describe() -> list[tuple[str, str, str]]:

@@ -25,6 +25,8 @@ class Script:
     """What the upstream does. `texts` are given out in turn, one a choice, across all calls (or by `reply`)."""
 
     texts: list[str | None] = field(default_factory=lambda: ["The answer is 42."])
+    says: Callable[[dict[str, Any]], str] | None = None
+    """Makes the text of each choice from what the call asks, in place of `texts`."""
     delay_ms: float = 0.0
     n: Literal["supported", "refused", "ignored"] = "supported"
     logprobs: Literal["given", "refused", "ignored"] = "given"
@@ -172,6 +174,8 @@ class FakeUpstream:
 
     def _choice(self, index: int, asked: dict[str, Any]) -> dict[str, Any]:
         text = self.script.texts[next(self._turn) % len(self.script.texts)]
+        if self.script.says is not None:
+            text = self.script.says(asked)
         logprobs = None
         deaf = "logprobs" in self.script.ways.deaf_to
         if asked.get("logprobs") and self.script.logprobs == "given" and not deaf:

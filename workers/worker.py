@@ -14,7 +14,7 @@ from workers.backends.base import Backend, CanBreak, TellsFacts
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
 from workers.settings import WorkerSettings
-from workers.wire.connection import LOST
+from workers.wire.connection import LOST, end_all
 from workers.wire.leases import Entry, Leases, Renewal
 from workers.wire.messages import WorkerCard
 
@@ -90,13 +90,7 @@ class Worker:
         if self._runs and self._broken is None:
             await asyncio.wait({task for _, task in self._runs.values()}, timeout=self._settings.drain_s)
         # What is still running is handed back: unacknowledged, it is reclaimed by another worker.
-        remaining = [task for _, task in self._runs.values()]
-        ending = {*remaining, *loops}
-        while ending:  # again and again: in Python 3.11 redis-py can swallow a cancellation
-            for task in ending:
-                task.cancel()
-            _, ending = await asyncio.wait(ending, timeout=0.2)
-        await asyncio.gather(*remaining, *loops, return_exceptions=True)
+        await end_all([*(task for _, task in self._runs.values()), *loops])
         with contextlib.suppress(RedisError, OSError):
             await self._leases.leave()
         await self._backend.close()

@@ -2,9 +2,20 @@
 
 from service.aggregators.auto import Auto
 from service.aggregators.base import Aggregator
+from service.aggregators.best_of_n import BestOfN
+from service.aggregators.borda import Borda
+from service.aggregators.deepconf import DeepConf
 from service.aggregators.gsa import Gsa
+from service.aggregators.kemeny import Kemeny
+from service.aggregators.majority_of_bests import MajorityOfBests
+from service.aggregators.map import Map
+from service.aggregators.maxmin import MaxMin
+from service.aggregators.median import Median
+from service.aggregators.ranked_vote import RankedVote
+from service.aggregators.region import Region
 from service.aggregators.self_agreement import SelfAgreement
 from service.aggregators.vote import Vote
+from service.aggregators.weighted_vote import WeightedVote
 from service.registry import Registry
 
 AGGREGATORS: Registry[Aggregator] = Registry(
@@ -12,6 +23,17 @@ AGGREGATORS: Registry[Aggregator] = Registry(
     (
         Auto,
         Vote,
+        WeightedVote,
+        Borda,
+        BestOfN,
+        DeepConf,
+        RankedVote,
+        Median,
+        Region,
+        Kemeny,
+        MaxMin,
+        MajorityOfBests,
+        Map,
         SelfAgreement,
         Gsa,
     ),

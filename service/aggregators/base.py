@@ -28,7 +28,9 @@ class Verdict:
 
     `answer` None means that it abstains, with `reason`. `fallback_from` names the method whose reply could not be
     used and `fallback_reason` says why; the answer is then the plain vote's. `support` is the share of voting samples
-    that agree with the answer, `novel` is True if none does.
+    that agree with the answer, `novel` is True if none does. `ranking` begins with the class of the answer, but for
+    methods that ask a model, which leave the vote's. `notes`: what the method found on its way, for people. `flips`:
+    how many votes could be switched without changing the winner, where votes alone do not tell (None: they do).
     """
 
     answer: str | None
@@ -41,6 +43,8 @@ class Verdict:
     fallback_from: str | None = None
     fallback_reason: str | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    flips: int | None = None
 
 
 class Ask(Protocol):
@@ -70,7 +74,10 @@ class Classify(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What an aggregator chooses from. `candidates` are in index order; only those without `excluded` vote."""
+    """What an aggregator chooses from. `candidates` are in index order; only those without `excluded` vote.
+
+    `member_weights`: what one vote of each model weighs, by `Candidate.source`; 1 for those that are not named.
+    """
 
     task: Task
     candidates: tuple[Candidate, ...]
@@ -78,6 +85,7 @@ class Panel:
     classify: Classify
     seed: int
     templates: Mapping[str, str] = field(default_factory=dict)
+    member_weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def voters(self) -> tuple[Candidate, ...]:
@@ -92,8 +100,9 @@ class Panel:
 class Aggregator(Protocol):
     """Chooses or synthesises the answer from the candidates. Made once a request from its options.
 
-    `needs`: the statistics without which it cannot work. `counts_votes`: True if the verdict depends on the classes'
-    counts alone, so that the stopping rule `lead` loses nothing. `max_calls`: an upper bound of the calls to a model.
+    `needs`: the statistics without which it cannot work; of the class for its default options, of an instance for its
+    own. `counts_votes`: True if, with members of equal weight, the verdict depends on the classes' counts alone, so
+    that the stopping rule `lead` loses nothing. `max_calls`: an upper bound of the calls to a model.
     """
 
     name: str

@@ -68,7 +68,7 @@ class SelfAgreement:
 
     def _verdict(self, panel: base.Panel, named: AnswerClass) -> base.Verdict:
         ranking = standings(panel)
-        chosen = named.members[0]
+        chosen = named.representative
         text = next(c.sample.text for c in panel.candidates if c.sample.index == chosen)
         support = len(named.members) / len(panel.voters)
         plain = plurality(panel)

@@ -11,7 +11,8 @@ from workers.wire.messages import Provides
 class Vote:
     """The answer with the most samples (self-consistency, arXiv 2203.11171): argmax over classes of n_c.
 
-    Ties go to the class that holds the smallest sample index. Needs nothing but answers; asks no model.
+    Where the models of a mixed ensemble weigh differently, argmax of the sum of their weights. Ties go to the class
+    that holds the smallest sample index. Needs nothing but answers; asks no model.
     """
 
     name = "vote"

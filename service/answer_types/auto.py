@@ -10,12 +10,19 @@ from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import AnswerType, Options
+from service.answer_types.boxes import Boxes
 from service.answer_types.choice import Choice
+from service.answer_types.date import Date
+from service.answer_types.enumeration import List
+from service.answer_types.evident import askable, evident, said
+from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math, looks_like_math
 from service.answer_types.number import Number
 from service.answer_types.numerals import find_quantities, plain_fractions, read_quantity
 from service.answer_types.options import offered
+from service.answer_types.source_code import Code
 from service.answer_types.text import Text
+from service.answer_types.tool_call import ToolCall
 from service.candidates import Extraction, Task
 
 FOR_GOOD = 10**9
@@ -28,6 +35,14 @@ _AMOUNT = re.compile(
     re.IGNORECASE,
 )
 _TYPES: dict[str, type[AnswerType]] = {"number": Number, "choice": Choice, "text": Text, "math": Math}
+_EVIDENT: dict[str, type[AnswerType]] = {
+    "tool_call": ToolCall,
+    "boxes": Boxes,
+    "list": List,
+    "json": JsonValue,
+    "code": Code,
+    "date": Date,
+}
 
 Shape = Literal["number", "math", "text"]
 Memo = dict[tuple[str, str], str | bool]
@@ -51,13 +66,18 @@ class Auto:
 
     `choice` where the request gives `choices` or the question lists options on lines of their own; also where the
     question has options within a line ((A) … (B) …, "True, False or Uncertain") and at least half of the completions
-    answer with one. Else the shape of the completions' answers decides: `number` or `math` if at least half are numbers
-    or formulas (`math` if more than one in five of these is a formula), otherwise `text`.
+    answer with one. Then a type of which there is no doubt in more than half of the completions: `tool_call` (tags, or
+    nothing but a call in JSON); and where the question asks for it `boxes` (tags, or JSON keys such as "bbox_2d"),
+    `list` (a JSON array, or short bullets at the end), `json` (nothing but JSON that marks no "answer"), `code`
+    (Python) and `date` (one day that can be read in one way only). Else the shape of the completions' answers decides:
+    `number` or `math` if at least half are numbers or formulas (`math` if more than one in five of these is a formula),
+    otherwise `text`.
     """
 
     name: str = "auto"
     Options: type[BaseModel] = AutoOptions
     exact: bool = True
+    reads_shown = True
 
     def __init__(self, options: AutoOptions | None = None) -> None:
         self.options = options or AutoOptions()
@@ -66,12 +86,17 @@ class Auto:
     def resolve(self, task: Task, texts: Iterable[str]) -> tuple[AnswerType, Decision]:
         """The answer type to use for these completions, and the decision behind it."""
         decision = decide(task, texts, self._memo)
-        return _TYPES[decision.name](), decision
+        return {**_TYPES, **_EVIDENT}[decision.name](), decision
 
-    def alternatives(self, task: Task) -> tuple[AnswerType, ...]:
-        """Every type that `resolve` may still decide on for this task."""
+    def alternatives(self, task: Task, texts: Iterable[str], to_come: int) -> tuple[AnswerType, ...]:
+        """Every type that `resolve` may decide on for this task once so many more completions are there."""
         closed = offered(task) is None
-        return tuple(kind() for name, kind in _TYPES.items() if not (closed and name == "choice"))
+        plain = [kind() for name, kind in _TYPES.items() if not (closed and name == "choice")]
+        usable = _usable_of(texts, self._memo)
+        names = askable(task.question)
+        found = _evident(usable, task, names, self._memo)
+        near = [_EVIDENT[name]() for name in names if 2 * (found[name] + to_come) > len(usable) + to_come]
+        return (*plain, *near)
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The answer in one completion, by the type that this completion alone decides on."""
@@ -92,16 +117,37 @@ def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decisi
     if options and options.certain:
         return Decision("choice", options.why, FOR_GOOD)
     memo = {} if memo is None else memo
-    usable = [text for text in texts if _once(memo, "usable", text, _usable)]
+    usable = _usable_of(texts, memo)
     settled = FOR_GOOD
     if options:
         chosen = sum(bool(_once(memo, "chooses", text, lambda seen: _chooses(seen, task))) for text in usable)
         if 2 * chosen >= len(usable):
             return Decision("choice", options.why, 2 * chosen - len(usable))
         settled = len(usable) - 2 * chosen - 1
+    names = askable(task.question)
+    found = _evident(usable, task, names, memo)
+    for name in names:
+        if (ahead := 2 * found[name] - len(usable)) > 0:
+            why = f"{found[name]} of {len(usable)} completions {said(name)}"
+            return Decision(name, why, min(settled, ahead - 1))
+        settled = min(settled, -ahead)
     asks_amount = _AMOUNT.search(task.question[-reading.WINDOW_CHARS :]) is not None
     counts = Counter(_once(memo, "shape", text, lambda seen: _shape(seen, asks_amount)) for text in usable)
     return _decision(counts["number"], counts["math"], counts["text"], settled)
+
+
+def _usable_of(texts: Iterable[str], memo: Memo) -> list[str]:
+    return [text for text in texts if _once(memo, "usable", text, _usable)]
+
+
+def _evident(usable: Iterable[str], task: Task, names: tuple[str, ...], memo: Memo) -> Counter[str | bool]:
+    """How many completions are evidently of each type."""
+
+    def look(text: str) -> str:
+        visible = reading.strip_thinking(text)[0]
+        return evident(visible, _marked(reading.window(visible)), task, names)
+
+    return Counter(_once(memo, "evident", text, look) for text in usable)
 
 
 def _once(memo: Memo, what: str, text: str, look: Callable[[str], str | bool]) -> str | bool:

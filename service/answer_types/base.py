@@ -1,8 +1,8 @@
 """The protocol of an answer type: how an answer is found in a completion, and when two answers are equal."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -15,12 +15,15 @@ class Judgement:
     """Which answers, by their canonical forms, a judge found equal although their forms differ.
 
     `overruns`: comparisons that ran into their deadline or their memory and count as "not equal"; `uncompared`: answers
-    and pairs beyond the judge's bounds, which are compared by their canonical forms alone.
+    and pairs beyond the judge's bounds, which are compared by their canonical forms alone. `distances` says how far
+    apart equal forms are; 1 where it says nothing. `warnings`: what else kept the judge from comparing in full.
     """
 
     equal: frozenset[frozenset[str]] = frozenset()
     overruns: int = 0
     uncompared: int = 0
+    distances: Mapping[frozenset[str], float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the two are the same answer."""
@@ -32,6 +35,13 @@ class Judge(Protocol):
 
     async def judge(self, answers: Sequence[str]) -> Judgement:
         """Which of these canonical forms, most important first, are equal; a function of the pairs alone."""
+        ...
+
+    async def place(self, answer: str, classes: Sequence[Sequence[str]]) -> int | None:
+        """The class to which one more canonical form belongs; None if to none.
+
+        A class is given by its forms; the first is the one that opened it.
+        """
         ...
 
 
@@ -63,3 +73,29 @@ def is_judged(answer_type: AnswerType) -> bool:
     where there is no judge.
     """
     return bool(getattr(answer_type, "judged", False))
+
+
+def reads_shown(answer_type: AnswerType) -> bool:
+    """True if the type reads letters by `Task.shown`, the order in which a sample was shown the options; it says so by
+    `reads_shown = True`."""
+    return bool(getattr(answer_type, "reads_shown", False))
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """How answers are found to mean the same, where the workers of a pool say so: `model` names the pool.
+
+    `embeddings`: their vectors have a cosine of at least `threshold`. `entailment`: each entails the other with a
+    probability of at least `threshold`; not `strict`: neither contradicts the other and not both leave it open.
+    """
+
+    by: Literal["embeddings", "entailment"]
+    model: str
+    threshold: float
+    strict: bool = True
+
+
+def meaning_of(answer_type: AnswerType) -> Meaning | None:
+    """By what a pool of workers compares the answers of a judged type; None where it needs no pool."""
+    meaning: Meaning | None = getattr(answer_type, "meaning", None)
+    return meaning

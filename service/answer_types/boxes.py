@@ -81,8 +81,7 @@ class Boxes:
         """The region that the completion answers with, or None."""
         for evidence, found in _found(reading.window(text)):
             numbers = _numbers(found)
-            answer = f"[{', '.join(map(_printed, numbers))}]"
-            return Extraction(answer, found[0][:200], evidence, key=numbers)
+            return Extraction(printed(numbers), found[0][:200], evidence, key=numbers)
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
@@ -128,5 +127,8 @@ def _numbers(found: re.Match[str]) -> tuple[float, ...]:
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
-def _printed(number: float) -> str:
-    return f"{number:.{_PLACES}f}".rstrip("0").rstrip(".")
+def printed(numbers: tuple[float, ...]) -> str:
+    """The canonical form of a point's two or a box's four coordinates."""
+    # Rounding may leave -0.0, which becomes 0.0.
+    parts = (f"{round(number, _PLACES) + 0.0:.{_PLACES}f}".rstrip("0").rstrip(".") for number in numbers)
+    return f"[{', '.join(parts)}]"

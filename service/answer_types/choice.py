@@ -20,6 +20,8 @@ _LETTER = re.compile(
     r"|(?P<bare>[A-Za-z]))"
     r"(?P<after>[*_]{0,3}[).:,;]|[*_]{1,3}|\s|$|(?=[\"'`$\\]))"
 )
+_ALONE = re.compile(r"[(\[{]\s?([A-Z])\s?[)\]}]")
+_LISTED = re.compile(r"(?:and|or|&)[ ][(\[]?[A-Z]\b")
 _INSIDE = re.compile(
     r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*"
     r"|\bis[ ]([A-Z])\.?\s{0,9}\Z"
@@ -53,6 +55,7 @@ class Choice:
     name: str = "choice"
     Options: type[BaseModel] = ChoiceOptions
     exact: bool = True
+    reads_shown = True
 
     def __init__(self, options: ChoiceOptions | None = None) -> None:
         self.options = options or ChoiceOptions()
@@ -118,6 +121,9 @@ class Choosing:
         bare = reading.unwrap(text)
         if bare in self._exact:
             return self._exact[bare]
+        # "(C)" is the third option also where another one's text is "c".
+        if (dressed := _ALONE.fullmatch(bare)) and dressed[1] in self._letters:
+            return self._letters[dressed[1]]
         if (place := self._texts.get(normal_form(bare))) is not None:
             return place
         bare = bare.strip("()[]{}*. ")
@@ -157,7 +163,8 @@ class Choosing:
         spaced = not held and found["after"].isspace()
         if letter.islower() and (spaced or not (held or line[found.end() :].strip())):
             return None
-        if spaced and letter in "AI" and line[found.end() : found.end() + 1].islower():
+        following = line[found.end() : found.end() + 8]
+        if spaced and letter in "AI" and following[:1].islower() and not _LISTED.match(following):
             return None
         return self._letters.get(letter.upper())
 

@@ -29,14 +29,15 @@ _DATE = re.compile(
     r")",
     re.IGNORECASE,
 )
+_DAY_FIRST = re.compile(r"\bDD?[/.-]MM?\b", re.IGNORECASE)
 _YEAR = re.compile(r"(?:in |the year )?([0-9]{4})", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\u00a0\u202f]+")
 
 
 class DateOptions(Options):
-    """`day_first`: 3/5/2024 is 3 May. By default it is March 5, as it is written in the United States."""
+    """`day_first`: 3/5/2024 is 3 May. By default it is what the question says ("DD/MM/YYYY"), else March 5."""
 
-    day_first: bool = False
+    day_first: bool | None = None
 
 
 class Date:
@@ -63,56 +64,71 @@ class Date:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The date that the completion answers with, or None."""
         text = reading.window(text)
+        day_first = self._day_first(task)
         for evidence, segment in reading.marked(text):
-            return self._lone(segment, evidence)
-        if whole := self._whole(text, "whole"):
+            return _lone(segment, evidence, day_first)
+        if whole := _whole(text, "whole", day_first):
             return whole
         for line in reading.phrases(text):
             sentence = reading.first_sentence(_plain(line))
-            if found := self._whole(sentence, "phrase") or next(self._dates(sentence, "phrase"), None):
+            if found := _whole(sentence, "phrase", day_first) or next(_dates(sentence, "phrase", day_first), None):
                 return found
         last = deque(_DATE.finditer(_plain(text[-reading.TAIL_CHARS :])), 1)
-        return self._read(last[0], "last_date") if last else None
+        return _read(last[0], "last_date", day_first) if last else None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the ISO forms are equal."""
         return left.identity == right.identity
 
-    def _whole(self, segment: str, evidence: str) -> Extraction | None:
-        bare = reading.unwrap(_plain(reading.unwrap(segment)))
-        if (year := _YEAR.fullmatch(bare)) and int(year[1]):
-            return Extraction(year[1], bare, evidence)
-        found = _DATE.fullmatch(bare)
-        return self._read(found, evidence) if found else None
+    def lone(self, segment: str, evidence: str, task: Task) -> Extraction | None:
+        """The date that a short text holds; None if it holds several, or an impossible one, or none."""
+        return _lone(segment, evidence, self._day_first(task))
 
-    def _lone(self, segment: str, evidence: str) -> Extraction | None:
-        if whole := self._whole(segment, evidence):
-            return whole
-        matches = list(_DATE.finditer(_plain(segment)))
-        found = [self._read(match, evidence) for match in matches]
-        return found[0] if found and len({e.answer if e else None for e in found}) == 1 else None
+    def _day_first(self, task: Task) -> bool:
+        if self.options.day_first is not None:
+            return self.options.day_first
+        return _DAY_FIRST.search(task.question[-reading.WINDOW_CHARS :]) is not None
 
-    def _dates(self, segment: str, evidence: str) -> Iterator[Extraction]:
-        for match in _DATE.finditer(segment):
-            if found := self._read(match, evidence):
-                yield found
 
-    def _read(self, match: re.Match[str], evidence: str) -> Extraction | None:
-        kind = next(k for k in ("iso", "figures", "dmy", "mdy", "my", "ym") if match[k])
-        if kind == "figures":
-            answer = self._figures(match)
-        else:
-            day = match[f"{kind}_d"] if kind in ("iso", "dmy", "mdy") else None
-            month = match[f"{kind}_m"]
-            number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
-            answer = _iso(int(match[f"{kind}_y"]), number, int(day.rstrip("stndrhSTNDRH")) if day else None)
-        return Extraction(answer, match[0], evidence) if answer else None
+def _whole(segment: str, evidence: str, day_first: bool) -> Extraction | None:
+    bare = reading.unwrap(_plain(reading.unwrap(segment)))
+    if (year := _YEAR.fullmatch(bare)) and int(year[1]):
+        return Extraction(year[1], bare, evidence)
+    found = _DATE.fullmatch(bare)
+    return _read(found, evidence, day_first) if found else None
 
-    def _figures(self, match: re.Match[str]) -> str | None:
-        year, one, two = int(match["figures_y"]), int(match["one"]), int(match["two"])
-        if self.options.day_first or match["mark"] == ".":
-            return _iso(year, two, one) or _iso(year, one, two)
-        return _iso(year, one, two) or _iso(year, two, one)
+
+def _lone(segment: str, evidence: str, day_first: bool) -> Extraction | None:
+    if whole := _whole(segment, evidence, day_first):
+        return whole
+    matches = list(_DATE.finditer(_plain(segment)))
+    found = [_read(match, evidence, day_first) for match in matches]
+    return found[0] if found and len({e.answer if e else None for e in found}) == 1 else None
+
+
+def _dates(segment: str, evidence: str, day_first: bool) -> Iterator[Extraction]:
+    for match in _DATE.finditer(segment):
+        if found := _read(match, evidence, day_first):
+            yield found
+
+
+def _read(match: re.Match[str], evidence: str, day_first: bool) -> Extraction | None:
+    kind = next(k for k in ("iso", "figures", "dmy", "mdy", "my", "ym") if match[k])
+    if kind == "figures":
+        answer = _figures(match, day_first)
+    else:
+        day = match[f"{kind}_d"] if kind in ("iso", "dmy", "mdy") else None
+        month = match[f"{kind}_m"]
+        number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
+        answer = _iso(int(match[f"{kind}_y"]), number, int(day.rstrip("stndrhSTNDRH")) if day else None)
+    return Extraction(answer, match[0], evidence) if answer else None
+
+
+def _figures(match: re.Match[str], day_first: bool) -> str | None:
+    year, one, two = int(match["figures_y"]), int(match["one"]), int(match["two"])
+    if day_first or match["mark"] == ".":
+        return _iso(year, two, one) or _iso(year, one, two)
+    return _iso(year, one, two) or _iso(year, two, one)
 
 
 def _plain(text: str) -> str:

@@ -44,6 +44,11 @@ def key_of(answer: str, question: str) -> str:
     return _ZEROS.sub("", form) if _DATE.fullmatch(form) else _name(form)
 
 
+def is_measured(answer: str) -> bool:
+    """True if the text is a quantity with a known unit and nothing more."""
+    return _measured(plain_fractions(unwrap(answer)).strip()) is not None
+
+
 def read_day(form: str, question: str = "") -> date | None:
     """The day, with its year, that a text in normal form is; None if it is anything else or could be two days."""
     for pattern in _WORDED:

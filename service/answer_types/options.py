@@ -46,6 +46,11 @@ def offered(task: Task) -> Offered | None:
     return _listed(task.question) or _named(task.question)
 
 
+def is_label(form: str) -> bool:
+    """True if a text is nothing but a verdict such as "yes", "false" or "neither": one of a closed set of labels."""
+    return _LABEL.fullmatch(form.strip()) is not None
+
+
 def _from_choices(choices: tuple[str, ...], question: str) -> Offered:
     why = f"the request gives {len(choices)} choices"
     bare = [unwrap(choice).strip("()[]") for choice in choices]
@@ -61,21 +66,38 @@ def _from_choices(choices: tuple[str, ...], question: str) -> Offered:
     return Offered(choices, places, choices, why)
 
 
-def _listed(question: str) -> Offered | None:
-    """Options lettered from A on: those that begin lines, else those within one; of several lists the last."""
-    question = question[-_MAX_QUESTION_CHARS:]
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One option of a list in a question: its letter, and where in the question what follows the letter's mark begins
+    and ends (before the next mark, or with the question)."""
+
+    letter: str
+    start: int
+    end: int
+
+
+def list_in(question: str) -> tuple[tuple[Listed, ...], bool]:
+    """The options that a question letters from A on, and True if they begin lines, else they stand within one; of
+    several lists the last. Empty if there is none."""
+    skipped = max(0, len(question) - _MAX_QUESTION_CHARS)
+    question = question[skipped:]
     marks = list(_LISTED.finditer(question))[-_MAX_LISTED:]
     leading = [mark for mark in marks if _line_before(question, mark.start(1)) in _BEFORE_LETTER]
     run = _last_run(leading)
     on_lines = bool(run)
     run = run or _last_run(marks)
-    if not run:
+    ends = [*(mark.start() for mark in run[1:]), len(question)]
+    return tuple(
+        Listed(mark[1], skipped + mark.end(), skipped + end) for mark, end in zip(run, ends, strict=False)
+    ), on_lines
+
+
+def _listed(question: str) -> Offered | None:
+    found, on_lines = list_in(question)
+    if not found:
         return None
-    ends = [mark.start() for mark in run[1:]] + [len(question)]
-    texts = tuple(
-        question[mark.end() : end].partition("\n")[0][:500].strip() for mark, end in zip(run, ends, strict=True)
-    )
-    letters = tuple(mark[1] for mark in run)
+    texts = tuple(question[one.start : one.end].partition("\n")[0][:500].strip() for one in found)
+    letters = tuple(one.letter for one in found)
     return Offered(letters, letters, texts, f"the question lists the options {letters[0]} to {letters[-1]}", on_lines)
 
 

@@ -94,7 +94,7 @@ class Votes:
         if not most or not asked.area:
             return 0.0
         shares = (
-            self._cells[i][j] * _shared(asked, self._box((i, j)))
+            self._cells[i][j] * shared(asked, self._box((i, j)))
             for i in range(len(self._cells))
             for j in range(len(self._cells[i]))
             if self._cells[i][j]
@@ -154,5 +154,6 @@ def consensus(boxes: Sequence[Box], side: float = POINT_SIDE) -> Consensus | Non
     return Votes(boxes, side).consensus()
 
 
-def _shared(a: Box, b: Box) -> float:
+def shared(a: Box, b: Box) -> float:
+    """The area that lies in both."""
     return max(0.0, min(a.x2, b.x2) - max(a.x1, b.x1)) * max(0.0, min(a.y2, b.y2) - max(a.y1, b.y1))

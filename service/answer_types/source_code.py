@@ -35,8 +35,9 @@ class Code:
 
     Evidence: `fenced` (the last closed code block of the language, or else the last that names none), `unclosed` (a
     block that never closes, if there is no other fence), or `whole` (a text without such a block; for Python only if it
-    parses). Other languages are compared as text, white space apart,
-    and so is Python that does not parse, nests too deep or is too long (8,000 characters, 1,000 nodes of the tree).
+    parses). Python that is indented throughout, such as the body that completes a function, is read without that
+    indentation. Other languages are compared as text, white space apart, and so is Python that does not parse, nests
+    too deep or is too long (8,000 characters, 1,000 nodes of the tree).
     Nothing is compiled or run.
 
     Not compared in Python: layout, comments, quotes, docstrings and annotations (by default), names local to functions.
@@ -71,6 +72,8 @@ class Code:
         return left.identity == right.identity
 
     def _extraction(self, source: str, evidence: str) -> Extraction | None:
+        if self._python:
+            source = dedent(source)
         text = "\n".join(line.rstrip() for line in source.split("\n") if line.strip())
         spelling = source.strip()[:200]
         if self._python:

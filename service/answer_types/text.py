@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from service.answer_types import reading
-from service.answer_types.base import Options
+from service.answer_types.base import Meaning, Options
 from service.answer_types.named import key_of
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
+from service.contract import ModelName
 
 SHORT_CHARS = 160
 """A text without any mark of an answer is one itself only up to this length."""
@@ -22,10 +23,53 @@ _LONG_CHARS = 60
 _MAX_ROUNDS = 8
 
 
-class TextOptions(Options):
-    """`equivalence`: what makes two texts the same answer; so far only their normalised forms."""
+_DEFAULT_COSINE = 0.9
+_DEFAULT_PROBABILITY = 0.5
 
-    equivalence: Literal["normalised"] = "normalised"
+
+class TextOptions(Options):
+    """`equivalence`: what makes two texts the same answer: their normalised forms, or also what they mean.
+
+    By meaning, `model` is the pool of workers that is asked, and `by` says how: `embeddings` (the default) asks an
+    `embed` pool, `entailment` an `entail` pool. `threshold`: the least cosine of two vectors (0.9 by default; fit it to
+    the model: many put unlike texts above 0.8), or the least probability that each text, as an answer to the question,
+    entails the other (0.5). `strict` (entailment): false asks only that neither contradicts the other and that not both
+    leave it open; it takes no threshold.
+    """
+
+    equivalence: Literal["normalised", "semantic"] = "normalised"
+    by: Literal["embeddings", "entailment"] | None = None
+    model: ModelName | None = Field(default=None, validate_default=True)
+    strict: bool | None = None
+    threshold: float | None = Field(default=None, gt=0.0, le=1.0)
+
+    @field_validator("by", "model", "strict", "threshold")
+    @classmethod
+    def _of_meaning(cls, value: object, info: ValidationInfo) -> object:
+        semantic = info.data.get("equivalence") == "semantic"
+        if value is not None and not semantic:
+            raise ValueError('only where equivalence is "semantic"')
+        if value is None and semantic and info.field_name == "model":
+            raise ValueError("required: the pool of workers that compares what texts mean")
+        return value
+
+    @field_validator("strict", "threshold")
+    @classmethod
+    def _of_entailment(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name == "strict" and value is not None and info.data.get("by") != "entailment":
+            raise ValueError('only where by is "entailment"')
+        if info.field_name == "threshold" and value is not None and info.data.get("strict") is False:
+            raise ValueError("not where strict is false: the likeliest label counts")
+        return value
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """How a pool of workers compares the texts; None where it is not asked."""
+        if self.equivalence != "semantic" or self.model is None:
+            return None
+        by = self.by or "embeddings"
+        default = _DEFAULT_COSINE if by == "embeddings" else _DEFAULT_PROBABILITY
+        return Meaning(by, self.model, default if self.threshold is None else self.threshold, self.strict is not False)
 
 
 class Text:
@@ -41,14 +85,24 @@ class Text:
     the dots of initials. Quantities with a unit compare by value ("5 km", "five kilometers"), days by the calendar:
     "May 1, 2021" is 2021-05-01, and 05/01/2021 where the question asks for MM/DD/YYYY; a date in figures that could be
     two days equals itself alone, with or without leading zeros.
+
+    With `equivalence: "semantic"` texts whose compared forms differ are one answer where a pool of workers finds that
+    they mean the same (service/equality/meaning.py): by complete linkage, so that any two of a class do, and only the
+    64 most frequent forms. Days, quantities, numbers, verdicts ("yes") and names are compared as such all the same: no
+    model makes 1912 and 1913, or Marie and Pierre Curie, one answer. A class prints its medoid: the form that more than
+    half of it spells, else the one nearest to all others. Where the pool fails or is late the normalised forms hold,
+    with a warning. No pool is asked before the samples are drawn: stopping rules count the forms, and what is not the
+    leader's form as one answer against it.
     """
 
     name: str = "text"
     Options: type[BaseModel] = TextOptions
-    exact: bool = True
 
     def __init__(self, options: TextOptions | None = None) -> None:
         self.options = options or TextOptions()
+        self.meaning = self.options.meaning
+        self.judged = self.meaning is not None
+        self.exact = self.meaning is None
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The short answer in the completion, or None."""
@@ -58,7 +112,7 @@ class Text:
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
-        """True if the normalised forms are equal."""
+        """True if the normalised forms are equal; a judge of meanings finds more."""
         return left.identity == right.identity
 
 

@@ -1,42 +1,71 @@
-"""POST, GET and DELETE of answers."""
+"""POST, GET and DELETE of answers, their events, and choosing again."""
 
 import asyncio
+import contextlib
 import time
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 
+from service.api import events as sse
 from service.api.problems import responses
-from service.api.state import Service
-from service.contract import Answer, AnswerRequest
-from service.errors import Conflict
+from service.api.state import Service, State
+from service.contract import AggregateRequest, Answer, AnswerRequest
+from service.errors import ConclaveError, Conflict
+from service.lifecycle import Solving, observe
+from service.plan import new_answer_id
 
 router = APIRouter(prefix="/v1/answers", tags=["answers"])
 
 AnswerId = Annotated[str, Path(pattern=r"^ans_[0-9a-f]{24}$")]
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+LastEventId = Annotated[str | None, Header(max_length=4_096)]
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events", "content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}}
+}
 
 CLIENT_GONE = 499
 """What is logged and counted when the caller has hung up; nobody reads it."""
 
 
 @router.post("", response_model=Answer, responses={202: {"model": Answer}, **responses(404, 413, 422, 502, 503, 504)})
-async def create(body: AnswerRequest, request: Request, service: Service) -> Response:
+async def create(
+    body: AnswerRequest, request: Request, service: Service, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Asks a question and waits for the answer; with `background` returns 202 and the id at once.
 
-    A caller that hangs up cancels the answer and frees its workers.
+    A caller that hangs up cancels the answer and frees its workers, unless it is asked for in the background or with an
+    Idempotency-Key: the same key with the same body is the same answer, whichever gateway gets it, for 24 hours. With
+    `stream` the answer's events are sent in place of the answer.
     """
     started = time.monotonic()
-    answer_id, task = await service.lifecycle.start(body)
+    answer_id = new_answer_id()
+    if idempotency_key is not None:
+        answer_id = await service.idempotency.claim(idempotency_key, body.model_dump_json(), answer_id)
+    durable = body.background or idempotency_key is not None
+    _, task = await service.lifecycle.start(body, durable=durable, answer_id=answer_id)
+    if task is not None and (durable or body.stream):
+        task.add_done_callback(observe)
+    if body.stream:
+        return _streamed(service, answer_id, 0, None if durable else task)
     if body.background:
-        task.add_done_callback(_observe)
         return _render(await service.lifecycle.look(answer_id), body, 202)
+    if durable:
+        return _render(await _settled(service, answer_id, task), body, 200)
+    assert task is not None
+    return await _waited(body, request, service, task, started)
+
+
+async def _waited(body: AnswerRequest, request: Request, service: State, task: Solving, started: float) -> Response:
+    """The answer to a caller who waits for it, and cancels it by hanging up."""
     try:
         answer = await _unless_gone(request, task)
     except asyncio.CancelledError:
         if not task.cancelled():
             raise
-        return _render(await service.lifecycle.look(answer_id), body, 200)
+        return _render(await service.lifecycle.look(task.get_name()), body, 200)
     if answer is None:
         return Response(status_code=CLIENT_GONE)
     overhead_s = time.monotonic() - started - (answer.timing.sampling_ms + answer.timing.calls_ms) / 1000
@@ -46,7 +75,15 @@ async def create(body: AnswerRequest, request: Request, service: Service) -> Res
     return response
 
 
-async def _unless_gone(request: Request, task: "asyncio.Task[Answer]") -> Answer | None:
+async def _settled(service: State, answer_id: str, task: Solving | None) -> Answer:
+    """The final answer for each of those that wait for it; raises its error if it failed."""
+    if task is not None:
+        with contextlib.suppress(ConclaveError):  # it is in the ledger, from where all get the same
+            await asyncio.shield(task)
+    return await service.lifecycle.settled(answer_id)
+
+
+async def _unless_gone(request: Request, task: Solving) -> Answer | None:
     """The answer, or None if the caller hung up first; then the answer is cancelled."""
     gone = asyncio.create_task(_hang_up(request))
     try:
@@ -68,21 +105,45 @@ async def _hang_up(request: Request) -> None:
         pass
 
 
-def _observe(task: "asyncio.Task[Answer]") -> None:
-    """A background answer's failure is in the ledger; looking at it here keeps the loop from reporting it as lost."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _render(answer: Answer, request: AnswerRequest, status: int) -> JSONResponse:
+def _render(answer: Answer, request: AnswerRequest | AggregateRequest, status: int) -> JSONResponse:
     hidden = {name for name in ("samples", "calls") if name not in request.include}
     return JSONResponse(answer.model_dump(mode="json", exclude=hidden), status_code=status)
+
+
+def _streamed(service: State, answer_id: str, seen: int, task: Solving | None = None) -> StreamingResponse:
+    """The answer's events; a reader that hangs up ends `task`, if there is one."""
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            async for event in sse.events(service.lifecycle, answer_id, seen):
+                yield event
+        finally:
+            if task is not None:
+                task.cancel()
+
+    return StreamingResponse(body(), media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
 
 
 @router.get("/{answer_id}", response_model=Answer, responses=responses(404, 422, 503))
 async def read(answer_id: AnswerId, service: Service) -> Answer:
     """The answer as it stands, with all its samples and calls; works in every gateway and after a restart."""
     return await service.lifecycle.look(answer_id)
+
+
+@router.get("/{answer_id}/events", response_class=StreamingResponse, responses={**EVENTS, **responses(404, 422, 503)})
+async def events(answer_id: AnswerId, service: Service, last_event_id: LastEventId = None) -> StreamingResponse:
+    """Server-Sent Events: `sample` for each that finishes, `tally` after these, `verdict` at the end.
+
+    Works in every gateway; a reader that comes back with Last-Event-ID gets what it has not seen yet.
+    """
+    await service.lifecycle.look(answer_id)
+    return _streamed(service, answer_id, sse.seen_of(last_event_id))
+
+
+@router.post("/{answer_id}/aggregate", response_model=Answer, responses=responses(404, 409, 422, 502, 503, 504))
+async def aggregate(answer_id: AnswerId, body: AggregateRequest, service: Service) -> Response:
+    """Lets another aggregator choose among the stored samples, as an answer of its own; no sample is drawn."""
+    return _render(await service.lifecycle.choose_again(answer_id, body), body, 200)
 
 
 @router.delete(

@@ -37,7 +37,7 @@ class ModelList(BaseModel):
 
 
 class PluginEntry(BaseModel):
-    """One plug-in: what it does and the JSON schema of its options. `needs`: what the model's workers must supply."""
+    """One plug-in: what it does and the JSON schema of its options. `needs`: what workers must supply by default."""
 
     name: str
     description: str

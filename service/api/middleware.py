@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import render
+from service.endings import problem
 from service.errors import BodyTooLarge
-from service.lifecycle import problem
 from service.metrics import Metrics
 
 

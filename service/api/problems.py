@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from service.contract import Problem
+from service.endings import problem
 from service.errors import ConclaveError
-from service.lifecycle import problem
 
 MAX_PLACES = 20
 """Of the places in a request that are wrong, so many are shown."""

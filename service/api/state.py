@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from service.catalog import Catalog
+from service.idempotency import Idempotency
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.settings import Settings
@@ -20,6 +21,7 @@ class State:
     dispatcher: Dispatcher
     catalog: Catalog
     lifecycle: Lifecycle
+    idempotency: Idempotency
     metrics: Metrics
     draining: bool = False
 

@@ -34,3 +34,13 @@ def certified_flips(leader: int, runner_up: int) -> int:
 def margin(leader: int, runner_up: int, total: int) -> float:
     """(v1 - v2) / votes; 0 without votes."""
     return (leader - runner_up) / total if total else 0.0
+
+
+def ppr(leader: int, runner_up: int, answers: int) -> float:
+    """min(1, (K - 1) b(1/2)), b the density of Beta(v1 + 1, v2 + 1): PPR-1v1 against each of the K - 1 rivals.
+
+    Where K, the number of answers there can be, is known and draws are independent, the chance that another answer is
+    the most frequent one is at most this, whenever one looks. Exact for whole votes: b(1/2) = (n + 1) C(n, v1) / 2^n.
+    """
+    votes = leader + runner_up
+    return float(min(Fraction(1), Fraction((answers - 1) * (votes + 1) * math.comb(votes, leader), 2**votes)))

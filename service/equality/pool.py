@@ -58,6 +58,12 @@ class Pool:
             uncompared=len(listed) - len(judged) + max(0, len(pairs) - MAX_PAIRS),
         )
 
+    async def place(self, answer: str, classes: Sequence[Sequence[str]]) -> int | None:
+        """The first class whose first form the answer equals; None if there is none."""
+        firsts = [forms[0] for forms in classes]
+        equal = (await self.judge([answer, *firsts])).equal
+        return next((k for k, form in enumerate(firsts) if form == answer or frozenset((answer, form)) in equal), None)
+
     async def plainly(self, gold: str, text: str) -> bool:
         """What Math-Verify alone says: it finds an answer in the text and compares it with the gold one."""
         return (await self._ask("plain", gold, text[-MAX_PLAIN_CHARS:])).found is True

@@ -5,11 +5,12 @@ import json
 from collections.abc import AsyncGenerator, Iterable
 
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import Judge
+from service.answer_types.base import Judge, meaning_of
 from service.candidates import Task
 from service.equality.pool import math_pool
 from service.errors import ConclaveError
-from service.plan import build
+from service.evaluation.outcomes import choice
+from service.plan import build, check_meaning
 from service.reading import Reader
 from service.settings import Settings
 from service.stopping.base import Options
@@ -33,7 +34,8 @@ async def classify_lines(
 async def classify_line(line: str, answer_type: str, judge: Judge | None = None) -> dict[str, object]:
     """One JSON object with `completions` (and `choices`, `question`) to answers, classes and evidence by index.
 
-    Raises ValueError where the line is not such an object.
+    Raises ValueError where the line is not such an object, and BadRequest where the answer type is not one or has a
+    pool of workers compare the answers: there is none here.
     """
     raw = json.loads(line)
     if not isinstance(raw, dict) or not isinstance(raw.get("completions"), list):
@@ -41,7 +43,8 @@ async def classify_line(line: str, answer_type: str, judge: Judge | None = None)
     texts = [str(text) for text in raw["completions"]]
     choices = raw.get("choices")
     task = Task(question=str(raw.get("question", "")), choices=tuple(map(str, choices)) if choices else None)
-    decided = build(ANSWER_TYPES, answer_type, "answer_type")
+    decided = build(ANSWER_TYPES, choice(answer_type), "answer_type")
+    check_meaning(meaning_of(decided), None)
     reader = Reader(task, decided, NoStop(Options()), len(texts), judge=judge)
     reading = await reader.read({i: Sample(index=i, text=text) for i, text in enumerate(texts)})
     return {

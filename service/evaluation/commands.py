@@ -1,19 +1,24 @@
 """`conclave eval` and `conclave bench`: thin wrappers of this folder's code."""
 
+import asyncio
 import json
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import httpx
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from service.errors import ConclaveError
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.evaluation.math_report import Judged
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -39,11 +44,17 @@ def evaluate(
     data: Annotated[
         list[Path] | None, typer.Argument(help="recorded questions: .jsonl or .jsonl.gz", exists=True)
     ] = None,
-    aggregators: Annotated[str, typer.Option(help="names, separated by commas")] = "vote",
+    aggregators: Annotated[
+        str, typer.Option(help="names, separated by commas; with options: borda:statistic=p_true:p=0.5")
+    ] = "vote",
     n: Annotated[str, typer.Option("-n", "--n", help="sample counts, separated by commas")] = "8",
-    stop: Annotated[str, typer.Option(help="stopping rule")] = "none",
+    stop: Annotated[str, typer.Option(help="stopping rule; with options: beta:threshold=0.9")] = "none",
     answer_type: Annotated[
-        str, typer.Option(help="how answers are found: names separated by commas; as-recorded: what the file says")
+        str,
+        typer.Option(
+            help="how answers are found: names separated by commas, or one as JSON with options; "
+            "as-recorded: what the file says"
+        ),
     ] = "auto",
     seed: Annotated[int, typer.Option(help="other than 0: a random order of the recorded samples (offline)")] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="aggregate the recorded samples here, no service")] = False,
@@ -55,26 +66,33 @@ def evaluate(
     extraction: Annotated[
         bool, typer.Option("--extraction-report", help="answers found beside those recorded in CONCLAVE_DATA")
     ] = False,
+    stopping: Annotated[
+        bool, typer.Option("--stopping-report", help="what each stopping rule saves and loses on CONCLAVE_DATA")
+    ] = False,
     as_json: Json = None,
 ) -> None:
     """Measures accuracy and cost on recorded samples: over HTTP, --offline, or both (--compare).
 
     The service must answer from the same recordings: conclave up --model NAME=replay:FILE, or --serve.
-    With --extraction-report: how often the answers found in real completions are those that their sources recorded.
+    With --extraction-report: how often the answers found in real completions are those that their sources recorded,
+    and how often they are judged right beside plain Math-Verify. The latter takes long (30,000 answers); --limit less.
     """
     if extraction:
-        return extraction_report(data, as_json)
+        return extraction_report(data, limit, as_json)
+    if stopping:
+        return stopping_report(data, as_json)
     if not data:
         raise typer.BadParameter("DATA: at least one file of recorded questions")
     from service.evaluation.datasets import read_dataset
     from service.evaluation.run import Wanted, served
     from service.evaluation.run import evaluate as run
     from service.evaluation.table import as_json as to_json
-    from service.evaluation.table import as_table
+    from service.evaluation.table import as_table, statistics_table
 
     _sensible(offline=offline, online=compare or serve, seed=seed)
     settings = Settings()
-    wanted = Wanted(_names(aggregators), _counts(n), stop, _names(answer_type), None, model, compare)
+    types = (answer_type,) if answer_type.startswith("{") else _names(answer_type)
+    wanted = Wanted(_names(aggregators), _counts(n), stop, types, None, model, compare)
     try:
         with ExitStack() as stack:
             datasets = [read_dataset(path, limit, seed) for path in data]
@@ -84,6 +102,9 @@ def evaluate(
         fail("eval", error)
     write_json(to_json(reports), as_json)
     show(as_table(reports))
+    if (statistics := statistics_table(reports)) is not None:
+        out.print()
+        show(statistics)
     different = [pair for report in reports for row in report.rows for pair in row.different]
     for online, recorded in different[:5]:
         err.print(
@@ -94,29 +115,63 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def extraction_report(data: list[Path] | None, as_json: Path | None) -> None:
-    """Compares answer extraction with the recordings of the data folder; exit 1 if one agrees less than it must."""
+def extraction_report(data: list[Path] | None, limit: int | None, as_json: Path | None) -> None:
+    """Compares answers with the recordings of the data folder; exit 1 if a data set misses its bar."""
     from service.evaluation.extraction import report
-    from service.evaluation.extraction_table import as_lines, as_table
+    from service.evaluation.extraction_table import as_lines, as_math_lines, as_math_table, as_table
 
     if data and not (len(data) == 1 and data[0].is_dir()):
         raise typer.BadParameter("--extraction-report takes one folder, or none for CONCLAVE_DATA")
+    settings = Settings()
+    folder = data[0] if data else settings.data
     try:
-        found = list(report(data[0] if data else Settings().data))
+        found = list(report(folder, limit=limit))
+        for line in (line for one in found for line in as_lines(one, 20)):
+            err.print(line, markup=False, highlight=False)
+        show(as_table(found))
+        judged = asyncio.run(_judged(folder, settings, limit))
     except EXPECTED as error:
         fail("eval", error)
-    write_json({"comparisons": [one.as_json() for one in found]}, as_json)
-    for one in found:
-        for line in as_lines(one, 20):
-            err.print(line, markup=False, highlight=False)
-    show(as_table(found))
-    if not all(one.reached for one in found):
+    for line in (line for one in judged for line in as_math_lines(one, 20)):
+        err.print(line, markup=False, highlight=False)
+    if judged:
+        show(as_math_table(judged))
+    write_json({"comparisons": [one.as_json() for one in found], "judged": [one.as_json() for one in judged]}, as_json)
+    if not all([one.reached for one in found] + [one.reached for one in judged]):
         raise typer.Exit(1)
+
+
+def stopping_report(data: list[Path] | None, as_json: Path | None) -> None:
+    """Draws from the data folder's recorded samples with every stopping rule; minutes."""
+    from rich.progress import Progress
+
+    from service.evaluation.stopping_report import RULES, SETS, report
+    from service.evaluation.stopping_table import as_table
+
+    if data and not (len(data) == 1 and data[0].is_dir()):
+        raise typer.BadParameter("--stopping-report takes one folder, or none for CONCLAVE_DATA")
+    settings = Settings()
+    try:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+            bar = progress.add_task("rules", total=len(SETS) * len(RULES))
+            found = list(report(data[0] if data else settings.data, settings, lambda: progress.advance(bar)))
+    except EXPECTED as error:
+        fail("eval", error)
+    write_json({"datasets": [one.as_json() for one in found]}, as_json)
+    show(as_table(found))
+
+
+async def _judged(folder: Path, settings: Settings, limit: int | None) -> "list[Judged]":
+    from service.evaluation.math_report import judged
+
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("samples judged", total=None)
+        return [one async for one in judged(folder, settings, limit, lambda more: progress.advance(bar, more))]
 
 
 def show(table: Table) -> None:
     """Prints a table in its own width: a narrow terminal wraps lines, which is easier to read than cut-off numbers."""
-    Console(width=max(out.width, 150)).print(table)
+    Console(width=max(out.width, 300)).print(table)
 
 
 def _sensible(*, offline: bool, online: bool, seed: int) -> None:

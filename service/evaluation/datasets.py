@@ -6,24 +6,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.candidates import Task
-from workers.wire.messages import FinishReason, Provides, Sample, SampleStatistics
+from workers.wire.messages import Provides, Sample
+from workers.wire.recorded import RecordedSample, provided
 
 _GZIP_MAGIC = b"\x1f\x8b"
-
-
-class _RecordedSample(BaseModel):
-    """One recorded completion, read as the replay backend reads it."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    text: str
-    finish_reason: str | None = None
-    completion_tokens: int = Field(default=0, ge=0)
-    statistics: SampleStatistics = SampleStatistics()
 
 
 class _Line(BaseModel):
@@ -36,7 +27,8 @@ class _Line(BaseModel):
     gold: str | int | float | None = None
     answer_type: str | None = None
     choices: list[str] | None = None
-    samples: list[_RecordedSample] = []
+    samples: list[RecordedSample] = []
+    extra: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +65,7 @@ class Dataset:
     @property
     def provides(self) -> frozenset[Provides]:
         """The statistics that every sample has."""
-        found = [sample.statistics for record in self.records for sample in record.samples]
-        named = (each for each in Provides if each in SampleStatistics.model_fields)
-        return frozenset(each for each in named if found and all(getattr(one, each) is not None for one in found))
+        return provided(sample.statistics for record in self.records for sample in record.samples)
 
 
 def read_dataset(path: Path, limit: int | None = None, seed: int = 0) -> Dataset:
@@ -113,15 +103,5 @@ def _record(path: Path, number: int, line: bytes) -> Record:
         gold=None if read.gold is None else str(read.gold),
         answer_type=read.answer_type,
         choices=tuple(read.choices) if read.choices else None,
-        samples=tuple(_sample(index, sample) for index, sample in enumerate(read.samples)),
-    )
-
-
-def _sample(index: int, recorded: _RecordedSample) -> Sample:
-    return Sample(
-        index=index,
-        text=recorded.text,
-        finish_reason=FinishReason.LENGTH if recorded.finish_reason == "length" else FinishReason.STOP,
-        completion_tokens=recorded.completion_tokens,
-        statistics=recorded.statistics,
+        samples=tuple(sample.sample(index, read.extra) for index, sample in enumerate(read.samples)),
     )

@@ -1,13 +1,14 @@
 """Extraction against real outputs: answers found here beside what the recordings' sources found or judged.
 
 A comparison reads one file of the data folder and says of each sample what we say and what was recorded. One line in
-`COMPARISONS` adds one, such as judged correctness beside that of another judge.
+`COMPARISONS` adds one. Judged correctness beside Math-Verify's is compared in `math_report`.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,10 @@ COMPARISONS: tuple[Comparison, ...] = (
 )
 
 
-def report(folder: Path, comparisons: tuple[Comparison, ...] = COMPARISONS) -> Iterator[Agreement]:
-    """Every comparison whose file the folder has, one after the other.
+def report(
+    folder: Path, comparisons: tuple[Comparison, ...] = COMPARISONS, limit: int | None = None
+) -> Iterator[Agreement]:
+    """Every comparison whose file the folder has, of its first `limit` lines, one after the other.
 
     Raises OSError where the folder has none of them, ValueError naming a line that cannot be read.
     """
@@ -133,12 +136,12 @@ def report(folder: Path, comparisons: tuple[Comparison, ...] = COMPARISONS) -> I
     if not there:
         raise FileNotFoundError(f"{folder}: none of {', '.join(comparison.file for comparison in comparisons)}")
     for comparison in there:
-        yield _agreement(folder / comparison.file, comparison)
+        yield _agreement(folder / comparison.file, comparison, limit)
 
 
-def _agreement(path: Path, comparison: Comparison) -> Agreement:
+def _agreement(path: Path, comparison: Comparison, limit: int | None) -> Agreement:
     compared: list[Compared] = []
-    for number, line in lines(path):
+    for number, line in islice(lines(path), limit):
         try:
             compared += comparison.compare(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,8 +1,9 @@
 """Aggregates recorded samples with the very code that the service runs, without queue and workers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from service.answer_types.base import Judge
+from service.answer_types.base import AnswerType, Judge
 from service.asking import NoAsk
 from service.catalog import Pool
 from service.contract import AnswerRequest
@@ -21,8 +22,16 @@ _NO_CAP = 10**9
 class Offline:
     """Answers the questions of one data set. Aggregators that ask a model fall back to the vote: there is none."""
 
-    def __init__(self, dataset: Dataset, settings: Settings, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        judge: Judge | None = None,
+        reads: Callable[[AnswerType], AnswerType] = lambda answer_type: answer_type,
+    ) -> None:
+        """`reads` may put another reader of answers that gives the same in the place of a request's answer type."""
         self._judge = judge
+        self._reads = reads
         # The caps protect a service; a file on this disk may hold more samples than a request may ask for.
         self._settings = settings.model_copy(update={"max_n": _NO_CAP, "max_total_tokens": _NO_CAP})
         card = WorkerCard(
@@ -40,7 +49,9 @@ class Offline:
             return unanswerable(record)
         request = AnswerRequest.model_validate(body_of(record, cell, "recorded"))
         plan = make_plan(request, self._pool, self._settings)
-        reader = Reader(plan.task, plan.answer_type, plan.stop, plan.n, judge=self._judge, shown=plan.shown)
+        reader = Reader(
+            plan.task, self._reads(plan.answer_type), plan.stop, plan.n, judge=self._judge, shown=plan.shown
+        )
         samples, kept = await _arrive(plan, record.samples, reader)
         reading = await reader.read(samples, kept)
         verdict = (await choose(plan, reading, NoAsk(), self._judge)).verdict
@@ -56,7 +67,7 @@ class Offline:
         return replace(outcome, right=await Grader(record, self._judge).answer(outcome.answer, outcome.answer_type))
 
 
-async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], int | None]:
+async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], range | None]:
     """Lets samples arrive as the service draws them: a wave at a time, or one by one where all are launched at once."""
     step = plan.n if plan.stop.name == "none" else plan.wave or 1
     samples: dict[int, Sample] = {}

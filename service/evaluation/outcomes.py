@@ -1,9 +1,14 @@
 """One cell of an evaluation, the request that it means for a question, and what comes of it."""
 
+import json
 from dataclasses import dataclass
 
 from service.answer_types import ANSWER_TYPES
+from service.contract import Choice, Named
 from service.evaluation.datasets import Record
+from service.plan import build
+from service.stopping import STOPPING_RULES
+from service.stopping.base import StoppingRule
 
 AS_RECORDED = "as-recorded"
 """In place of an answer type: the one that each record states."""
@@ -11,7 +16,8 @@ AS_RECORDED = "as-recorded"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How every question of a data set is answered once. `answer_type` may be AS_RECORDED."""
+    """How every question of a data set is answered once. `aggregator`, `stop`, `answer_type`: see `named`; the last may
+    be AS_RECORDED."""
 
     aggregator: str
     n: int
@@ -34,10 +40,42 @@ class Outcome:
 
 
 def type_for(record: Record, answer_type: str) -> str:
-    """The answer type's name; a recorded one that there is not here becomes `auto`."""
+    """The answer type, for `named`; a recorded one that there is not here becomes `auto`."""
     if answer_type != AS_RECORDED:
         return answer_type
     return record.answer_type if record.answer_type and record.answer_type in ANSWER_TYPES else "auto"
+
+
+def named(written: str) -> str | dict[str, object]:
+    """A plug-in as a request names it, from NAME or NAME:OPTION=VALUE:OPTION=VALUE.
+
+    A value is JSON, else a text; A+B is a list of the two, and A+ of one. A JSON object of a name and options is taken
+    as it is. Raises ValueError where it is none.
+    """
+    if written.startswith("{"):
+        return Choice.model_validate_json(written).model_dump()
+    name, *options = written.split(":")
+    if not options:
+        return name
+    return {"name": name, **{key: _value(value) for key, _, value in (option.partition("=") for option in options)}}
+
+
+def choice(written: str) -> Named:
+    """The same as the contract has it."""
+    found = named(written)
+    return found if isinstance(found, str) else Choice.model_validate(found)
+
+
+def rule_of(cell: Cell) -> StoppingRule:
+    """The stopping rule of a cell, made with its options."""
+    return build(STOPPING_RULES, choice(cell.stop), "stop")
+
+
+def _value(written: str) -> object:
+    try:
+        return json.loads(written)
+    except ValueError:
+        return [part for part in written.split("+") if part] if "+" in written else written
 
 
 def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
@@ -47,9 +85,11 @@ def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
         "question": record.question,
         "question_id": record.id if len(record.id) <= 200 else None,
         "n": min(cell.n, len(record.samples)),
-        "aggregator": cell.aggregator,
-        "stop": cell.stop,
-        "answer_type": type_for(record, cell.answer_type),
+        "aggregator": named(cell.aggregator),
+        "stop": named(cell.stop),
+        # The samples were recorded before: each from the question as it stands.
+        "sampler": "iid",
+        "answer_type": named(type_for(record, cell.answer_type)),
         "choices": record.choices if record.choices and len(record.choices) > 1 else None,
         # Methods that draw at random (the order in which samples are shown) do so from this seed.
         "sampling": {"seed": 0},

@@ -15,15 +15,14 @@ from rich.progress import Progress
 from service.answer_types.base import Judge
 from service.equality.pool import math_pool
 from service.evaluation.datasets import Dataset, Record
+from service.evaluation.discrimination import discriminations
 from service.evaluation.offline import Offline
 from service.evaluation.online import CONCURRENCY, Online, client
-from service.evaluation.outcomes import Cell, Outcome, type_for
+from service.evaluation.outcomes import Cell, Outcome, rule_of, type_for
 from service.evaluation.score import equal, equal_answers, mean, worth
 from service.evaluation.table import Report, Row
-from service.plan import build
 from service.settings import Settings
 from service.stack import Stack
-from service.stopping import STOPPING_RULES
 
 Advance = Callable[[], None]
 
@@ -109,7 +108,7 @@ async def _row(run: Run, cell: Cell, advance: Advance) -> Row:
     if not wanted.compare:
         return Row(cell, online)
     recorded = await _answer_all(dataset, cell, offline, advance)
-    rule = build(STOPPING_RULES, cell.stop, "stop")
+    rule = rule_of(cell)
     # A rule that stops by what happens to arrive first saves now these samples and now those: only the answer is fixed.
     same = equal if rule.in_order or rule.name == "none" else equal_answers
     pairs = zip(dataset.records, online, recorded, strict=True)
@@ -145,4 +144,5 @@ async def _report(run: Run, rows: Sequence[Row]) -> Report:
         rows=tuple(rows),
         single={name: mean([one.single for one in found]) for name, found in worths.items()},
         oracle={name: mean([float(one.oracle) for one in found]) for name, found in worths.items()},
+        statistics=discriminations(dataset.records, [one.right for one in worths[run.wanted.answer_types[0]]]),
     )

@@ -5,10 +5,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from service.answer_types import ANSWER_TYPES
-from service.answer_types.base import AnswerType, Judge, is_judged
+from service.answer_types.base import AnswerType, Judge, is_judged, meaning_of
 from service.candidates import Extraction
 from service.evaluation.datasets import Record
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import Outcome, choice
 from service.plan import build
 from service.reading import Reader
 from service.stopping.base import Options
@@ -82,30 +82,30 @@ async def equal_answers(record: Record, one: Outcome, other: Outcome, judge: Jud
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What one question's samples are worth: the share of right ones, and whether any is."""
+    """What one question's samples are worth: the share of right ones, whether any is, and which (None: has no vote)."""
 
     single: float
     oracle: bool
+    right: tuple[bool | None, ...] = ()
 
 
 async def worth(record: Record, answer_type: str, judge: Judge | None = None) -> Worth:
-    """Grades every recorded sample, read by the type that all of them together have. One that has no vote is wrong."""
+    """Grades every recorded sample, read by the type that all of them together have. One that has no vote is wrong.
+
+    Nobody is asked what texts mean: a sample is right by its normalised form.
+    """
     if not record.samples:
         return Worth(0.0, False)
-    reader = Reader(
-        record.task,
-        build(ANSWER_TYPES, answer_type, "answer_type"),
-        NoStop(Options()),
-        len(record.samples),
-        judge=judge,
-    )
+    decided = build(ANSWER_TYPES, choice(answer_type), "answer_type")
+    judge = None if meaning_of(decided) else judge
+    reader = Reader(record.task, decided, NoStop(Options()), len(record.samples), judge=judge)
     reading = await reader.read({sample.index: sample for sample in record.samples})
     grader = Grader(record, judge)
     right = [
-        candidate.excluded is None and await grader.extraction(candidate.extraction, reading.answer_type)
+        await grader.extraction(candidate.extraction, reading.answer_type) if candidate.excluded is None else None
         for candidate in reading.candidates
     ]
-    return Worth(sum(right) / len(right), any(right))
+    return Worth(right.count(True) / len(right), any(right), tuple(right))
 
 
 def mean(values: list[float]) -> float:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rich.table import Table
+from rich.table import Column, Table
 
+from service.evaluation.discrimination import Discrimination
 from service.evaluation.intervals import wilson
 from service.evaluation.outcomes import Cell, Outcome
 from service.evaluation.score import mean
@@ -46,13 +47,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an evaluation found for one data set. `single` and `oracle` are by each answer type's name."""
+    """What an evaluation found for one data set. `single` and `oracle` are by each answer type's name.
+
+    `statistics`: how well each tells right from wrong samples of one question, read by the first of the answer types.
+    """
 
     name: str
     questions: int
     rows: tuple[Row, ...]
     single: dict[str, float]
     oracle: dict[str, float]
+    statistics: tuple[Discrimination, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The agreed form; `verdicts` lists every question's verdict beside it."""
@@ -68,6 +73,7 @@ class Report:
             ],
             "single": self.single[first],
             "oracle": self.oracle[first],
+            "statistics": [asdict(one) for one in self.statistics],
             "verdicts": [verdict for row in self.rows for verdict in _verdicts(row)],
         }
 
@@ -91,7 +97,8 @@ def as_json(reports: Sequence[Report]) -> dict[str, object]:
 def as_table(reports: Sequence[Report]) -> Table:
     """All data sets, one line a cell; shares in per cent with 95 % intervals."""
     compared = any(row.offline is not None for report in reports for row in report.rows)
-    table = Table("data set", "questions", "answers read as", "aggregator", "n", "stop", box=None, pad_edge=False)
+    methods = Column("aggregator", overflow="fold")  # options make it long; they are what tells rows apart
+    table = Table("data set", "questions", "answers read as", methods, "n", "stop", box=None, pad_edge=False)
     for name in ("single", "accuracy", "95 %", "oracle", "samples", "calls", "answered"):
         table.add_column(name, justify="right")
     if compared:
@@ -100,6 +107,17 @@ def as_table(reports: Sequence[Report]) -> Table:
         for row in report.rows:
             table.add_row(*_line(report, row))
     return table
+
+
+def statistics_table(reports: Sequence[Report]) -> Table | None:
+    """How well each statistic tells right from wrong samples of one question; None where no data set has any."""
+    table = Table("data set", "statistic", "right above wrong", "95 %", "pairs", "questions", box=None, pad_edge=False)
+    for report in reports:
+        for one in report.statistics:
+            low, high = one.ci95
+            numbers = (f"{one.value:.3f}", f"{low:.3f}-{high:.3f}", str(one.pairs), str(one.questions))
+            table.add_row(report.name, one.statistic, *numbers)
+    return table if table.row_count else None
 
 
 def _line(report: Report, row: Row) -> list[str]:

@@ -2,19 +2,21 @@
 
 from pydantic import BaseModel
 
-from service.candidates import Task
 from service.draws import Draw
 from service.samplers import base
+from workers.wire.messages import Provides
 
 
-class Iid:
-    """Every sample gets the same prompt (self-consistency, arXiv 2203.11171)."""
+class Iid(base.Sampler):
+    """Every sample gets the caller's prompt as it is (self-consistency, arXiv 2203.11171).
+
+    Nothing differs between the draws but their seeds, so they are independent; they share one reading of the prompt.
+    """
 
     name = "iid"
     Options: type[BaseModel] = base.Options
     independent = True
-    wave: int | None = None
-    looks_back = False
+    needs: frozenset[Provides] = frozenset()
 
     def __init__(self, options: base.Options) -> None:
         self.options = options
@@ -22,7 +24,3 @@ class Iid:
     def draws(self, wave: base.Wave) -> tuple[Draw, ...]:
         """The caller's messages, unchanged."""
         return wave.draws
-
-    def shown(self, task: Task, seed: int, index: int) -> tuple[int, ...] | None:
-        """As the caller gave them."""
-        return None

@@ -22,6 +22,7 @@ class Beta:
 
     name = "beta"
     Options: type[BaseModel] = BetaOptions
+    independent = True
     in_order = True
 
     def __init__(self, options: BetaOptions) -> None:

@@ -2,11 +2,12 @@
 
 from pydantic import BaseModel, Field
 
+from service.registry import Options
 from service.stopping import base
 from workers.wire.messages import ConfidenceCut, Provides
 
 
-class DeepConfOnlineOptions(base.Options):
+class DeepConfOnlineOptions(Options):
     """`warmup`: so many samples are drawn in full and set the bar. `percentile`: as the bar, so many per cent of them
     reach it (90: the safe setting; 10: the thrifty one). `window`: tokens over which confidence is averaged; nothing is
     cut before it has so many. `bar`: a bar (nats) that is known already; then there is no warm-up.

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from service.stopping import base
+from service.registry import Options as NoOptions
 from service.stopping.base import Tally
 
 
@@ -10,11 +10,11 @@ class NoStop:
     """Never stops: all n samples are drawn."""
 
     name = "none"
-    Options: type[BaseModel] = base.Options
+    Options: type[BaseModel] = NoOptions
     in_order = False
     wave: int | None = None
 
-    def __init__(self, options: base.Options) -> None:
+    def __init__(self, options: NoOptions) -> None:
         self.options = options
 
     def stops(self, tally: Tally) -> bool:

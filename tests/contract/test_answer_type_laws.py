@@ -58,6 +58,7 @@ VARIANTS: list[tuple[str, dict[str, object]]] = [
     *((name, {}) for name in sorted(ANSWER_TYPES)),
     ("number", {"tolerance": 0.5}),
     ("number", {"tolerance": 0.01, "tolerance_kind": "relative", "percent_as_fraction": True}),
+    ("text", {"equivalence": "semantic", "model": "pool"}),
 ]
 
 

@@ -9,6 +9,7 @@ from service.answer_types.written import normal_form
 from service.candidates import Task
 from service.confidence.signals import posterior_lead
 from service.contract import Choice
+from service.errors import BadRequest
 from service.plan import build
 from service.reading import Reader
 from service.stopping import STOPPING_RULES
@@ -37,16 +38,18 @@ TEXTS = [
 TASKS = [Task("What is it?"), Task("Is it True or False?"), Task("Which?", ("41", "42", "1/2"))]
 TYPES = ["auto", "number", "text", "choice", "math"]
 
+IN_ORDER = [name for name in STOPPING_RULES if build(STOPPING_RULES, name, "stop").in_order]
+
 draws = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3).flatmap(
     lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=14)
 )
 close_races = st.lists(st.sampled_from(TEXTS[:4]), min_size=1, max_size=14)
 
 
-def reader_of(rule, n, task=TASKS[0], answer_type="number") -> Reader:
+def reader_of(rule, n, task=TASKS[0], answer_type="number", **more) -> Reader:
     """A reader with a rule by its name."""
     chosen = build(ANSWER_TYPES, answer_type, "answer_type")
-    return Reader(task, chosen, build(STOPPING_RULES, rule, "stop"), n)
+    return Reader(task, chosen, build(STOPPING_RULES, rule, "stop"), n, **more)
 
 
 def drawn(sample_of, texts):
@@ -83,6 +86,38 @@ def test_lead_never_changes_the_verdict(texts, task, kind, data, sample_of) -> N
     assert winner(lead, come, kept) == winner(everything, samples) or kept is None
 
 
+EVIDENT = [
+    *("It was on May 1, 2021.", "The answer is 2021-05-01.", "A: 05/30/2021", "The answer is May 30, 2021."),
+    *('["a", "b"]', "- b\n- a", '{"a": 1}', '```json\n{"a": 1.0}\n```', '{"answer": 42}'),
+    *("```python\nx = 1\n```", "def f(a):\n    return a", '<tool_call>{"name": "f", "arguments": {}}</tool_call>'),
+    *('{"name": "f", "arguments": {"a": 1}}', '{"bbox_2d": [0, 0, 9, 9]}', '{"bbox_2d": [0, 0, 9, 10]}'),
+]
+ASKING = [
+    Task("When was it?"),
+    Task("List all of them as JSON. When was it?"),
+    Task("Write a function that clicks. When was it, true or false?"),
+]
+
+
+@given(
+    texts=st.lists(st.sampled_from(TEXTS + EVIDENT), min_size=1, max_size=4).flatmap(
+        lambda few: st.lists(st.sampled_from(few), min_size=1, max_size=14)
+    ),
+    task=st.sampled_from(ASKING),
+    data=st.data(),
+)
+@settings(max_examples=400)
+def test_lead_never_changes_what_auto_decides_and_answers(texts, task, data, sample_of) -> None:
+    """Also where the question asks for a date, a list, JSON, code or a place, and completions may call tools."""
+    samples = drawn(sample_of, texts)
+    order = data.draw(st.permutations(range(len(texts))))
+    lead = reader_of("lead", len(texts), task, "auto")
+    come, kept = arrive(lead, samples, order)
+    if kept is not None:
+        early, late = at_once(lead.read(come, kept)), at_once(reader_of("none", len(texts), task, "auto").read(samples))
+        assert normal_form(early.classes[0].answer) == normal_form(late.classes[0].answer)
+
+
 @given(n=st.integers(2, 20))
 def test_lead_stops_as_soon_as_the_rest_cannot_catch_up(n, sample_of) -> None:
     """Of n equal answers a bare majority is drawn: v1 > to come."""
@@ -97,23 +132,105 @@ def test_lead_waits_where_a_tie_would_decide_otherwise(sample_of) -> None:
     assert STOPPING_RULES.make("lead", STOPPING_RULES["lead"].Options()).stops(Tally((3, 1), 1))
 
 
+@pytest.mark.parametrize("rule", IN_ORDER)
+@pytest.mark.parametrize("lead", [False, True])
 @given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
-@settings(max_examples=300)
-def test_beta_decides_the_same_in_any_order_of_arrival(texts, task, kind, data, sample_of) -> None:
-    """Which samples count, and so the answer, depends on the samples and not on which came first."""
+@settings(max_examples=40)
+def test_a_rule_that_looks_in_order_decides_the_same_in_any(rule, lead, texts, task, kind, data, sample_of) -> None:
+    """Which samples count, and so the answer, depends on the samples and not on which came first; also with `lead`."""
     samples = drawn(sample_of, texts)
     order = data.draw(st.permutations(range(len(texts))))
-    first, second = (reader_of("beta", len(texts), task, kind) for _ in range(2))
+    more = {"lead": lead, "blocks": (len(texts) // 2, len(texts))}
+    first, second = (reader_of(rule, len(texts), task, kind, **more) for _ in range(2))
     come, kept = arrive(first, samples, range(len(texts)))
     come_otherwise, kept_otherwise = arrive(second, samples, order)
     assert kept == kept_otherwise
     assert at_once(first.read(come, kept)).classes == at_once(second.read(come_otherwise, kept_otherwise)).classes
 
 
+@pytest.mark.parametrize("rule", [name for name in IN_ORDER if name != "esc"])
+@given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES))
+@settings(max_examples=40)
+def test_lead_beside_another_rule_changes_no_verdict(rule, texts, task, kind, sample_of) -> None:
+    """It only ends earlier: the winner is the one that the rule would have ended with. (`esc` asks a window alone.)"""
+    samples = drawn(sample_of, texts)
+    more = {"blocks": (len(texts) // 2, len(texts))}
+    alone = reader_of(rule, len(texts), task, kind, **more)
+    beside = reader_of(rule, len(texts), task, kind, lead=True, **more)
+    come, kept = arrive(alone, samples, range(len(texts)))
+    come_sooner, kept_sooner = arrive(beside, samples, range(len(texts)))
+    assert len(come_sooner) <= len(come)
+    assert winner(beside, come_sooner, kept_sooner) == winner(alone, come, kept)
+
+
+@pytest.mark.parametrize("rule", IN_ORDER)
+@given(texts=st.one_of(draws, close_races), more=draws, kind=st.sampled_from(TYPES))
+@settings(max_examples=40)
+def test_a_stop_is_for_good(rule, texts, more, kind, sample_of) -> None:
+    """Whatever still comes after a stop, the same samples count and the verdict stays."""
+    samples = drawn(sample_of, texts + more)
+    reader = reader_of(rule, len(samples), TASKS[0], kind, blocks=(2, len(samples)))
+    come, kept = arrive(reader, samples, range(len(samples)))
+    if kept is not None:
+        assert set(kept) <= set(come)
+        late = at_once(reader.read(samples, kept))
+        assert late.classes == at_once(reader.read(come, kept)).classes
+        assert {i for found in late.classes for i in found.members} <= set(kept)
+
+
+@pytest.mark.parametrize(
+    "rule", [name for name in STOPPING_RULES if "shadow" in STOPPING_RULES[name].Options.model_fields]
+)
+@given(texts=st.one_of(draws, close_races), kind=st.sampled_from(TYPES), data=st.data())
+@settings(max_examples=30)
+def test_a_rule_that_is_only_measured_ends_nothing(rule, texts, kind, data, sample_of) -> None:
+    """All samples come; what is noted is where the rule itself would have ended, with the leader of that moment."""
+    samples = drawn(sample_of, texts)
+    order = data.draw(st.permutations(range(len(texts))))
+    more = {"blocks": (len(texts) // 2, len(texts)), "elapsed": lambda: 3_600.0}
+    shadow = reader_of(Choice.model_validate({"name": rule, "shadow": True}), len(texts), TASKS[0], kind, **more)
+    real = reader_of(rule, len(texts), TASKS[0], kind, **more)
+    assert arrive(shadow, samples, order) == (samples, None)
+    come, kept = arrive(real, samples, order)
+    if kept is None:
+        assert shadow.shadow is None
+    else:
+        assert (shadow.shadow.counted, shadow.shadow.came) == (kept, set(come))
+        assert shadow.shadow.reading.classes == at_once(real.read(come, kept)).classes
+
+
+@pytest.mark.parametrize("rule", list(STOPPING_RULES))
+def test_options_are_within_their_ranges(rule) -> None:
+    """What lies outside is refused, and the field named; so is an option that there is not."""
+    schema = STOPPING_RULES[rule].Options.model_json_schema()
+    for name, facts in schema.get("properties", {}).items():
+        numbers = facts["anyOf"][0] if "anyOf" in facts else facts
+        if numbers["type"] == "boolean":
+            continue
+        outside = [numbers["minimum"] - 1] if "minimum" in numbers else [numbers["exclusiveMinimum"]]
+        outside += [numbers["maximum"] + 1] if "maximum" in numbers else [numbers.get("exclusiveMaximum", "many")]
+        for value in outside:
+            with pytest.raises(BadRequest) as refused:
+                build(STOPPING_RULES, Choice.model_validate({"name": rule, name: value}), "stop")
+            assert refused.value.field == f"stop.{name}"
+    with pytest.raises(BadRequest):
+        build(STOPPING_RULES, Choice.model_validate({"name": rule, "no_such": 1}), "stop")
+
+
+def test_rules_that_save_launch_in_waves() -> None:
+    """A rule that ends sampling by what it sees saves nothing on samples that run already: it launches a few at a time.
+
+    `switch` launches one model after the other instead; the others ask nothing of single samples.
+    """
+    waves = {name: build(STOPPING_RULES, name, "stop").wave for name in STOPPING_RULES}
+    assert {name for name in IN_ORDER if waves[name] is None} == {"switch"}
+    assert all(wave is None or 1 <= wave <= 64 for wave in waves.values())
+
+
 def test_beta_stops_at_four_equal_answers(sample_of) -> None:
     """Four of four reach .969, three of three only .9375."""
     come, kept = arrive(reader_of("beta", 16), drawn(sample_of, ["The answer is 42."] * 16), range(16))
-    assert (len(come), kept) == (4, 4)
+    assert (len(come), kept) == (4, range(4))
     assert posterior_lead(4, 0) == pytest.approx(0.96875)
     assert posterior_lead(3, 0) == pytest.approx(0.9375)
 
@@ -131,8 +248,8 @@ def test_beta_stops_exactly_at_its_threshold(texts, threshold, sample_of) -> Non
         return posterior_lead(*([*counts, 0, 0])[:2])
 
     reached = [length for length in range(1, len(texts) + 1) if posterior(length) >= threshold]
-    assert kept == (reached[0] if reached else None)
-    assert len(come) == (kept or len(texts))
+    assert kept == (range(reached[0]) if reached else None)
+    assert len(come) == (reached[0] if reached else len(texts))
 
 
 @given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
@@ -172,7 +289,7 @@ def test_samples_after_the_stop_are_kept_out_of_the_vote(sample_of) -> None:
     reader = reader_of("beta", 8)
     come, kept = arrive(reader, samples, [7, 6, 5, 4, 0, 1, 2, 3])
     reading = at_once(reader.read(come, kept))
-    assert kept == 4
+    assert kept == range(4)
     assert reading.voters == 4
     assert [c.excluded for c in reading.candidates[4:]] == ["after_stop"] * 4
     assert reading.candidates[7].extraction is not None

@@ -121,7 +121,7 @@ def test_models_are_listed_in_openais_shape(gateway: Gateway) -> None:
     [
         ("aggregators", {"auto", "vote", "self_agreement", "gsa"}),
         ("answer-types", {"auto", "number", "choice", "text", "math"}),
-        ("samplers", {"iid"}),
+        ("samplers", {"iid", "choice_shuffle", "languages", "prompts", "few_shot", "navigate", "deepen"}),
         ("stopping-rules", {"none", "lead", "beta"}),
     ],
 )

@@ -65,7 +65,6 @@ def turn(content: str = "Why?", role: str = "user") -> dict[str, str]:
         ({"stop": "soon"}, "stop"),
         ({"stop": {"name": "beta", "threshold": 2}}, "stop.threshold"),
         ({"choices": ["one"]}, "choices"),
-        ({"stream": True}, "stream"),
         ({"min_confidence": 0.9}, "min_confidence"),
         ({"members": [{"model": "fake", "n": 1}]}, "members"),
         ({"model": ""}, "model"),

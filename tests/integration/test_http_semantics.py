@@ -145,7 +145,7 @@ def test_lead_ends_sampling_when_the_rest_cannot_matter(stack: Stack) -> None:
     reply = stack.gateway.answer(model="slow", n=8, answer_type="number")
     counts = reply["usage"]["samples"]
     assert (reply["status"], reply["answer"]) == ("answered", "42")
-    assert reply["stop"] == {"name": "lead", "options": {}, "stopped": True}
+    assert (reply["stop"]["name"], reply["stop"]["stopped"], reply["stop"]["lead"]) == ("lead", True, True)
     assert counts["finished"] >= 5
     assert counts["cancelled"] == 8 - counts["finished"] >= 1
     wait_until(lambda: slow.stats.running == 0, "the upstream is freed")
@@ -159,7 +159,10 @@ def test_beta_draws_in_waves_and_saves_the_rest(stack: Stack) -> None:
     counts = reply["usage"]["samples"]
     assert (counts["requested"], counts["finished"], counts["cancelled"]) == (16, 4, 12)
     assert reply["stop"]["stopped"] is True
-    assert reply["stop"]["options"] == {"threshold": 0.95, "wave": 4}
+    assert reply["stop"]["options"] == {"threshold": 0.95, "wave": 4, "shadow": False}
+    assert (counts["saved"], reply["usage"]["requested_tokens"]) == (12, 16 * 256)
+    drawn = reply["usage"]["completion_tokens"]
+    assert reply["usage"]["stop_saved_tokens"] == 3 * drawn
     assert reply["confidence"]["posterior"] == pytest.approx(0.96875)
     assert (fake.stats.started, fake.stats.choices) == (1, 4)
 
@@ -311,6 +314,7 @@ def test_concurrent_requests_do_not_mix(stack: Stack) -> None:
             n=1 + i % 5,
             stop="none",
             choices=[f"left {i}", f"right {i}"],
+            sampler="iid",
             sampling={"seed": 1000 * i},
         )
 

@@ -134,6 +134,21 @@ async def test_a_question_that_the_service_cannot_answer_counts_as_unanswered(
     assert (outcome.answer, outcome.right, outcome.status) == (None, False, "failed: samples_failed")
 
 
+def test_recorded_choices_are_asked_for_in_the_order_in_which_they_were_recorded(gateway: Gateway) -> None:
+    """A pool of recorded samples is never asked another prompt: by default its options stay, and a shuffle is
+    refused."""
+    body = {
+        "model": "made",
+        "question": "Which one is number 1?",
+        "choices": ["oak", "elm", "ash", "yew"],
+        "n": SAMPLES,
+    }
+    reply = gateway.answer(**body)
+    assert (reply["answer"], reply["sampler"]["name"]) == ("elm", "iid")
+    refused = gateway.ask(**body, sampler="choice_shuffle")
+    assert (refused.status_code, refused.json()["field"]) == (422, "sampler")
+
+
 def data() -> Path:
     """The folder of recorded samples of real models."""
     return (ROOT / child_environment().get("CONCLAVE_DATA", "../shared/data")).resolve()

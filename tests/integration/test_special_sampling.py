@@ -166,3 +166,16 @@ def test_what_no_worker_can_draw_is_the_requests_fault_and_says_why(
     problem = response.json()
     assert (response.status_code, problem["code"], problem.get("field")) == (422, code, field)
     assert said in problem["detail"]
+
+
+def test_grey_stops_by_the_likelihoods_of_the_choices(gateway: Gateway) -> None:
+    """Every sample is one of the choices with the likelihood of each; a model that is sure needs few of them."""
+    choices = ["The answer is 33.", "The answer is 32."]
+    body = {"model": "abacus", "question": QUESTION, "choices": choices, "aggregator": "vote", "answer_type": "choice"}
+    reply = gateway.answer(**body, n=64, stop="grey", sampling={"seed": 7, "temperature": 1.0})
+    drawn = reply["usage"]["samples"]["finished"]
+    assert (reply["stop"]["stopped"], {s["text"] for s in reply["samples"]} <= set(choices)) == (True, True)
+    assert drawn < 64
+    again = gateway.answer(**body, n=64, stop="none", sampling={"seed": 7, "temperature": 1.0})
+    assert again["usage"]["samples"]["finished"] == 64
+    assert any(s["text"] not in choices for s in again["samples"])

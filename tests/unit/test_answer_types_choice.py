@@ -148,3 +148,23 @@ def test_letters_are_read_as_each_sample_was_shown_the_options(sample_of) -> Non
     reader = Reader(task, Choice(), NoStop(Options()), 2, shown=lambda index: (2, 0, 1) if index else None)
     reading = at_once(reader.read({i: sample_of(i, "The answer is (A).") for i in range(2)}))
     assert [candidate.extraction.answer for candidate in reading.candidates] == ["red", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is (C).", "C"),
+        ("(A)", "A"),
+        ("The answer is c.", "D"),
+        ("The answer is C", "C"),
+        ("The answer is A and B.", "A"),
+        ("The answer is (A) and (B).", "A"),
+        ("The answer is A or D", "A"),
+        ("The answer is a banana", None),
+        ("The answer is A banana", None),
+    ],
+)
+def test_a_letter_in_brackets_is_a_letter_and_one_before_another_is_no_article(text: str, answer: str | None) -> None:
+    """Also where an option's own text is a letter; of two letters the first counts, in brackets or not."""
+    found = Choice().extract(text, Task("Which?\n(A) ab\n(B) abc\n(C) a b\n(D) c"))
+    assert (found.answer if found else None) == answer

@@ -209,3 +209,13 @@ def test_length_and_nesting_have_limits() -> None:
     assert parse("s = '" + "((" * 100 + "'") is not None
     assert parse("#" * (MAX_CHARS + 1)) is None
     assert parse("(" * 41 + ")" * 41) is None
+
+
+def test_the_body_that_completes_a_function_is_read_without_its_indentation() -> None:
+    """Models that continue a prompt write it so; its layout makes no difference."""
+    bodies = ["    for i in a:\n        return i\n    return 4\n\n", "\n  for i in a :\n    return i\n  return (4)"]
+    found = [Code().extract(body, Task("def f(a):")) for body in bodies]
+    assert found[0] is not None
+    assert found[0].answer == "for i in a:\n    return i\nreturn 4"
+    assert found[1] is not None
+    assert found[1].identity == found[0].identity

@@ -130,3 +130,13 @@ def test_a_month_is_another_answer_than_a_day_in_it() -> None:
     """Partial dates equal only themselves."""
     keys = {answer(text) for text in ("2024", "March 2024", "5 March 2024")}
     assert len(keys) == 3
+
+
+def test_the_question_says_which_number_is_the_day() -> None:
+    """Where no option does: DD/MM, else the month comes first. The option has the last word."""
+    asked = [Task("In DD/MM/YYYY?"), Task("In MM/DD/YYYY?"), Task("When?")]
+    found = [Date().extract("3/5/2024", task) for task in asked]
+    assert [each.answer if each else None for each in found] == ["2024-05-03", "2024-03-05", "2024-03-05"]
+    strict = Date(DateOptions(day_first=False)).extract("3/5/2024", asked[0])
+    assert strict is not None
+    assert strict.answer == "2024-03-05"

@@ -19,13 +19,15 @@ from service.stopping import STOPPING_RULES
 ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors", "vllm"}
 NO_PLUGINS = {
-    "aggregators": {"__init__", "base", "counting", "prompt"},
+    "aggregators": {"__init__", "ballot", "base", "counting", "measures", "preference", "prompt", "weighing"},
     "answer_types": {
         "__init__",
         "base",
+        "evident",
         "fences",
         "figures",
         "jsontext",
+        "meant",
         "named",
         "number_words",
         "numerals",
@@ -38,7 +40,7 @@ NO_PLUGINS = {
         "units",
         "written",
     },
-    "samplers": {"__init__", "base"},
+    "samplers": {"__init__", "base", "relisting", "variation"},
     "stopping": {"__init__", "base"},
 }
 REGISTRIES: dict[str, Registry] = {

@@ -260,11 +260,12 @@ async def test_concurrent_jobs_all_come(backend: TorchBackend) -> None:
 
 
 async def test_a_model_without_a_chat_template_gets_the_plain_text(tmp_path: Path) -> None:
-    """The contents with a line feed between."""
+    """The contents with a line feed between, and so how the reply begins."""
     make_tiny_model(tmp_path, hidden=32, layers=1, chat_template=None)
     model = load(tmp_path, "cpu")
     messages = (Message(role="system", content="Think."), Message(role="user", content="1 + 1?"))
     assert model.text(model.prompt_ids(messages)) == "Think.\n1 + 1?"
+    assert model.text(model.prompt_ids(messages, "It is")) == "Think.\n1 + 1?\nIt is"
 
 
 async def test_a_model_with_a_sliding_window_is_served_within_it(tmp_path: Path) -> None:

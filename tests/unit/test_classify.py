@@ -42,6 +42,16 @@ def test_an_unknown_answer_type_names_the_known_ones() -> None:
         at_once(classify_line('{"completions": []}', "numbr"))
 
 
+def test_answers_that_a_pool_would_compare_are_refused_by_the_field() -> None:
+    """There is no pool here; nothing is compared in another way instead. Other options are taken."""
+    semantic = '{"name": "text", "equivalence": "semantic", "model": "nli", "by": "entailment"}'
+    with pytest.raises(BadRequest, match=r"answer_type.model: .* needs the workers of 'nli'") as caught:
+        at_once(classify_line('{"completions": []}', semantic))
+    assert caught.value.field == "answer_type.model"
+    found = at_once(classify_line('{"completions": ["a, b", "b, a"]}', '{"name": "list", "ordered": true}'))
+    assert found["classes"] == [[0], [1]]
+
+
 def test_the_command_reads_lines_and_names_the_one_it_cannot_read() -> None:
     lines = '{"completions": ["4", "four", "4.0"]}\n\n{"completions": 3}\n'
     done = CliRunner().invoke(app, ["classify", "--answer-type", "number"], input=lines)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.evaluation.datasets import read_dataset
 from service.evaluation.intervals import auroc, bootstrap, quantile, wilson
-from service.evaluation.outcomes import Outcome
+from service.evaluation.outcomes import Outcome, named
 from service.evaluation.score import Grader, equal, equal_answers
 
 # Right at the first sample, by the vote of 4 and of 8; any sample right: q0 y y y y, q1 n y y y, q2 y n n y, q3 n n n n
@@ -128,6 +128,57 @@ def test_what_makes_no_sense_is_refused_with_a_reason(
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["eval", str(recording), *arguments])
     assert done.exit_code == code
     assert said in done.stderr
+
+
+def test_how_well_a_statistic_tells_right_from_wrong_is_counted_within_questions(tmp_path: Path) -> None:
+    """q0: right .9 and .2, wrong .5 and .2: 1 + 1 + 0 + 1/2 of 4. q1: all right, no pair. q2: right at entropy 1 and
+    wrong at 2, 1 of 1; the third has no vote.
+    """
+    given = [
+        [("4", {"p_true": 0.9}), ("4", {"p_true": 0.2}), ("5", {"p_true": 0.5}), ("5", {"p_true": 0.2})],
+        [("4", {"p_true": 0.1}), ("4", {"p_true": 0.9})],
+        [("4", {"entropy": 1.0}), ("7", {"entropy": 2.0}), ("", {"entropy": 0.0})],
+    ]
+    rows = [
+        {"id": str(i), "question": "?", "gold": "4", "samples": [{"text": t, "statistics": s} for t, s in samples]}
+        for i, samples in enumerate(given)
+    ]
+    path = tmp_path / "made.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {one["statistic"]: one for one in run(path, "--answer-type", "number")["statistics"]}
+    assert set(found) == {"p_true", "entropy"}
+    assert (found["p_true"]["value"], found["p_true"]["pairs"], found["p_true"]["questions"]) == (2.5 / 4, 4, 1)
+    assert (found["entropy"]["value"], found["entropy"]["pairs"]) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "body"),
+    [
+        ("vote", "vote"),
+        ("borda:statistic=p_true:p=0.5", {"name": "borda", "statistic": "p_true", "p": 0.5}),
+        (
+            "kemeny:statistics=p_true+entropy:vote=false",
+            {"name": "kemeny", "statistics": ["p_true", "entropy"], "vote": False},
+        ),
+        ("maxmin:statistics=p_true+", {"name": "maxmin", "statistics": ["p_true"]}),
+        ("borda:p", {"name": "borda", "p": ""}),
+    ],
+)
+def test_an_aggregator_may_be_written_with_options(written: str, body: object) -> None:
+    assert named(written) == body
+
+
+def test_options_reach_the_aggregator_and_a_bad_one_is_named(recording: Path) -> None:
+    """By ranks of nothing there is a refusal; with a bad option the option is named."""
+    rows = run(recording, "--aggregators", "map:reliability=0.9,vote", "--answer-type", "number")["rows"]
+    assert [row["aggregator"] for row in rows] == ["map:reliability=0.9", "vote"]
+    assert rows[0]["accuracy"] == rows[1]["accuracy"]
+    for written, said in (("borda:p=-1", "aggregator.p"), ("borda:p=1", "self_certainty")):
+        done = CliRunner(env={"COLUMNS": "200"}).invoke(
+            app, ["eval", str(recording), "--offline", "--aggregators", written]
+        )
+        assert done.exit_code == 1
+        assert said in done.stderr
 
 
 def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:

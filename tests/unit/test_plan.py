@@ -3,10 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from service.answer_types.base import meaning_of
 from service.catalog import Pool
 from service.contract import AnswerRequest
 from service.errors import BadRequest, CapExceeded
-from service.plan import Plan, make_plan
+from service.plan import Plan, make_plan, meaning
 from service.settings import Settings
 from workers.wire.messages import Caution, ConfidenceCut, Provides, WorkerCard
 
@@ -132,6 +133,19 @@ def test_what_the_pool_cannot_do_is_refused_by_the_field_that_asks_for_it(body, 
     assert f"fake does not supply: {needed.value}" in caught.value.detail
     assert make_plan(request, pool(needed), SETTINGS).n == 8
     assert make_plan(request, POOL, SETTINGS).n == 8
+
+
+@pytest.mark.parametrize(("by", "needed"), [("embeddings", Provides.EMBED), ("entailment", Provides.ENTAIL)])
+def test_texts_are_compared_by_a_pool_that_can(by: str, needed: Provides) -> None:
+    """A pool that is not there or supplies other values is refused by its field; one without a worker is waited for."""
+    asked = {"name": "text", "equivalence": "semantic", "by": by, "model": "nli"}
+    request = AnswerRequest.model_validate({"model": "fake", "question": "Why?", "answer_type": asked})
+    assert meaning(request) == meaning_of(make_plan(request, POOL, SETTINGS, pool(needed)).answer_type)
+    assert make_plan(request, POOL, SETTINGS, Pool("nli", ())).n == 8
+    for comparing in (None, pool(Provides.REWARD), pool()):
+        with pytest.raises(BadRequest) as caught:
+            make_plan(request, POOL, SETTINGS, comparing)
+        assert (caught.value.field, caught.value.status) == ("answer_type.model", 422)
 
 
 def test_what_is_not_asked_for_needs_nothing() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aggregators.prompt import MAX_SAMPLE_CHARS, disarm, fence, show_solutions
+from service.aggregators.prompt import show_solutions
+from service.fencing import MAX_SAMPLE_CHARS, disarm, fence
 
 CONTROL = re.compile(r"<\|[^|<>]{0,64}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
 PIECES = [

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from service.aggregators import AGGREGATORS
 from service.answer_types import ANSWER_TYPES
+from service.samplers import SAMPLERS
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
 from workers.backends import BACKENDS
@@ -22,8 +23,8 @@ def test_every_setting_is_listed() -> None:
 
 
 def test_every_plugin_is_named() -> None:
-    """Every registered aggregator, stopping rule, answer type and backend is named in the README."""
-    for registry in (AGGREGATORS, STOPPING_RULES, ANSWER_TYPES, BACKENDS):
+    """Every registered aggregator, sampler, stopping rule, answer type and backend is named in the README."""
+    for registry in (AGGREGATORS, SAMPLERS, STOPPING_RULES, ANSWER_TYPES, BACKENDS):
         for name in registry:
             assert f"`{name}" in README or f"={name}" in README, name
 

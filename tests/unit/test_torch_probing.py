@@ -9,7 +9,7 @@ from tests.torch_jobs import draw, job
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.model import load
-from workers.backends.torch_local.probing import Asked
+from workers.backends.torch_local.probing import Asked, with_space
 from workers.wire.messages import FinishReason, Probe
 
 TEXT = " The answer is"
@@ -68,6 +68,39 @@ async def test_probed_samples_are_the_same_in_any_company(backend: TorchBackend)
     scheduler = backend._engine.scheduler
     assert scheduler is not None
     assert (scheduler._batch.rows, list(scheduler._shelves)) == ([], [])
+
+
+async def test_the_settled_answer_stands_apart_from_the_probe(backend: TorchBackend) -> None:
+    """Abacus writes its answer right behind the probe, without a space; the sample's text has one."""
+    (end,) = load(ABACUS, "cpu").ends
+    probed = await draw(
+        backend, job(8, max_tokens=200, logit_bias=((end, -100.0),), probe=Probe(every=8, text=TEXT, tokens=6, agree=2))
+    )
+    answers = [sample.text.rpartition(TEXT)[2] for sample in probed if sample.finish_reason is FinishReason.STOP]
+    assert len(answers) >= 4
+    assert all(answer.startswith(" ") and not answer.startswith("  ") for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("probe", "said", "shown"),
+    [
+        ("The answer is", "9.", "The answer is 9."),
+        ("The answer is", " 9.", "The answer is 9."),
+        ("The answer is ", "9.", "The answer is 9."),
+        ("The answer is", ": 9", "The answer is: 9"),
+        ("The answer is:", "-9", "The answer is: -9"),
+        ("It is \\boxed{", "9}", "It is \\boxed{9}"),
+        ("The answer is", "", "The answer is"),
+    ],
+)
+def test_a_space_is_put_where_neither_has_one(probe: str, said: str, shown: str) -> None:
+    """And only between words: not before a sign that goes on, nor behind one that opens."""
+    assert with_space(probe + said, probe) == shown
+
+
+def test_a_text_that_is_no_continuation_stays() -> None:
+    """A tokenizer may read other characters once the rest is there: half of a character alone is a sign of its own."""
+    assert with_space("It is \u00e9", "It is \ufffd") == "It is \u00e9"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from workers.backends.torch_local.sampling import Draw, Uniforms, pick
+from workers.backends.torch_local.sampling import Draw, Uniforms, centred, pick
 from workers.wire.messages import Sampling
 
 CPU = torch.device("cpu")
@@ -16,7 +16,9 @@ def frequencies(settings: Sampling, logits: torch.Tensor, draws: int = 4000) -> 
     """How often each token is drawn."""
     drawing = Draw([settings] * draws, len(logits), CPU)
     uniforms = [Uniforms(seed).next() for seed in range(draws)]
-    return torch.bincount(drawing.draw(logits.expand(draws, -1), uniforms), minlength=len(logits)) / draws
+    return (
+        torch.bincount(drawing.draw(centred(logits.expand(draws, -1)), uniforms)[:, 0], minlength=len(logits)) / draws
+    )
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def frequencies(settings: Sampling, logits: torch.Tensor, draws: int = 4000) -> 
         (Sampling(temperature=1.0, top_p=0.6), lambda p: p * (p >= 0.2)),
         (Sampling(temperature=1.0, top_p=0.01), lambda p: (p == p.max()).double()),
         (Sampling(temperature=1.0, top_k=3, top_p=0.85), lambda p: p * (p >= 0.15)),
-        (Sampling(temperature=1.0, min_p=0.3), lambda p: p * (p >= 0.15)),
+        (Sampling(temperature=1.0, min_p=0.29), lambda p: p * (p >= 0.15)),
         (
             Sampling(temperature=1.0, logit_bias=((1, -100.0), (2, math.log(2)))),
             lambda p: p * torch.tensor([1, 0, 2, 1, 1]),
@@ -48,7 +50,7 @@ def test_tokens_are_drawn_as_often_as_their_probability(
 
 def test_rows_with_different_settings_do_not_meet() -> None:
     """Each row draws as it would alone."""
-    logits = torch.randn(5, 50, generator=torch.Generator().manual_seed(0))
+    logits = centred(torch.randn(5, 50, generator=torch.Generator().manual_seed(0)))
     settings = [
         Sampling(temperature=0),
         Sampling(temperature=1.0, top_k=5),
@@ -61,7 +63,7 @@ def test_rows_with_different_settings_do_not_meet() -> None:
     for seed in range(70):
         uniforms = [Uniforms(seed * 5 + row).next() for row in range(5)]
         expected = [int(one.draw(logits[row : row + 1], uniforms[row : row + 1])) for row, one in enumerate(alone)]
-        assert mixed.draw(logits, uniforms).tolist() == expected
+        assert mixed.draw(logits, uniforms)[:, 0].tolist() == expected
 
 
 @pytest.mark.parametrize("settings", [Sampling(top_p=0.9), Sampling(top_p=0.999), Sampling(top_k=700, top_p=0.9)])
@@ -69,7 +71,7 @@ def test_a_large_vocabulary_is_cut_as_if_all_of_it_were_sorted(settings: Samplin
     """Looking at the likeliest few first changes nothing, whether what is kept lies within them or not."""
     generator = torch.Generator().manual_seed(1)
     logits = torch.cat([torch.randn(3, 2_000, generator=generator) * scale for scale in (0.1, 1.0, 8.0)])
-    found = Draw([settings.model_copy(update={"temperature": 1.0})] * 9, 2_000, CPU).probabilities(logits) > 0
+    found = Draw([settings.model_copy(update={"temperature": 1.0})] * 9, 2_000, CPU).weights(centred(logits)) > 0
     for row, probabilities in enumerate(logits.double().softmax(-1)):
         ordered, places = probabilities.sort(descending=True)
         ordered = ordered[: settings.top_k]

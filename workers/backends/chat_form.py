@@ -11,13 +11,13 @@ from workers.wire.messages import FailureKind, Message
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message], prefix: str = "") -> list[int]:
-    """The prompt in the model's chat form, and how the reply begins.
+    """The prompt in the model's chat form, and how the reply begins; special tokens in either are broken up.
 
     Without a chat template: the contents with a line feed between. Raises BackendError where the template refuses.
     """
     if tokenizer.chat_template is None:
-        text = "\n".join(each.content for each in messages)
-        return list(tokenizer(f"{text}\n{prefix}" if prefix else text)["input_ids"])
+        text = "\n".join([each.content for each in messages] + [prefix] * bool(prefix))
+        return list(tokenizer(disarmed(tokenizer, text))["input_ids"])
     turns = [{"role": each.role, "content": disarmed(tokenizer, each.content)} for each in messages]
     try:
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)

@@ -1,43 +1,22 @@
 """The `replay` backend: recorded samples from a file, in the form of evaluation data (one JSON line a question).
 
-A line is `{"id", "question", "samples": [{"text", "finish_reason"?, "completion_tokens"?, "statistics"?}], ...}`; other
-fields are passed over. A recorded `logprob` is one of them: in the sets at hand it is the sum over the tokens of the
-answer alone, and no source says that it is the mean over the completion. A recording that does know its statistics
-states them under `statistics`, by the names of SampleStatistics.
+A line is `{"id", "question", "samples": [{"text", "finish_reason"?, "completion_tokens"?, "statistics"?}], ...}`; which
+other fields are statistics, workers/wire/recorded.py says.
 """
 
 import asyncio
 import gzip
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workers.backends.base import BackendError
-from workers.wire.messages import (
-    MAX_COMPLETION_CHARS,
-    Failure,
-    FailureKind,
-    FinishReason,
-    Job,
-    Provides,
-    Sample,
-    SampleStatistics,
-)
+from workers.wire.messages import Failure, FailureKind, Job, Provides, Sample
+from workers.wire.recorded import RecordedSample, provided
 
 _GZIP_MAGIC = b"\x1f\x8b"
-
-
-class _Recorded(BaseModel):
-    """One recorded completion."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    text: Annotated[str, Field(max_length=MAX_COMPLETION_CHARS)]
-    finish_reason: str | None = None
-    completion_tokens: Annotated[int, Field(ge=0)] = 0
-    statistics: SampleStatistics = SampleStatistics()
 
 
 class _Question(BaseModel):
@@ -47,7 +26,8 @@ class _Question(BaseModel):
 
     id: str
     question: str
-    samples: tuple[_Recorded, ...]
+    samples: tuple[RecordedSample, ...]
+    extra: Any = None
 
 
 class ReplayBackend:
@@ -108,21 +88,12 @@ def _replayed(question: _Question, index: int) -> Sample:
     if index >= len(question.samples):
         detail = f"{len(question.samples)} samples are recorded"
         return Sample(index=index, failure=Failure(kind=FailureKind.NO_MORE_SAMPLES, detail=detail))
-    recorded = question.samples[index]
-    return Sample(
-        index=index,
-        text=recorded.text,
-        finish_reason=FinishReason.LENGTH if recorded.finish_reason == "length" else FinishReason.STOP,
-        completion_tokens=recorded.completion_tokens,
-        statistics=recorded.statistics,
-    )
+    return question.samples[index].sample(index, question.extra)
 
 
 def _provided(questions: list[_Question]) -> frozenset[Provides]:
     """The statistics that every recorded sample has; neither a seed nor a chat about new prompts can be replayed."""
-    statistics = [sample.statistics for question in questions for sample in question.samples]
-    named = (each for each in Provides if each in SampleStatistics.model_fields)
-    return frozenset(each for each in named if statistics and all(getattr(one, each) is not None for one in statistics))
+    return provided(sample.all_statistics(question.extra) for question in questions for sample in question.samples)
 
 
 def _read(path: Path) -> Iterator[_Question]:

@@ -7,7 +7,7 @@ free connection.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -44,6 +44,16 @@ async def unbroken(command: Awaitable[T]) -> T:
         if not running.cancelled():
             running.exception()  # looked at, so that the loop does not report it as lost
         raise
+
+
+async def end_all(tasks: "Collection[asyncio.Task[None]]") -> None:
+    """Cancels tasks until they have ended, again and again: in Python 3.11 redis-py can swallow a cancellation."""
+    ending = set(tasks)
+    while ending:
+        for task in ending:
+            task.cancel()
+        _, ending = await asyncio.wait(ending, timeout=0.2)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def command_client(url: str, max_connections: int = 64) -> Redis:

@@ -49,6 +49,19 @@ class Keys:
         """Stream of replies and notices for one gateway process."""
         return self.inbox_prefix(shard) + gateway
 
+    def open_answers(self, shard: int, gateway: str) -> str:
+        """Set: the answers of one shard that one gateway works on."""
+        return self._tagged(shard, f"open:{gateway}")
+
+    def idempotency(self, digest: str) -> str:
+        """String: which answer was made for an idempotency key, and of which request."""
+        return self._tagged(self.shard_of(digest), f"once:{digest}")
+
+    @property
+    def gateways(self) -> str:
+        """Sorted set: gateway -> Redis time (ms) until which it counts as alive."""
+        return f"{self.prefix}:{{pool}}:gateways"
+
     @property
     def pool(self) -> str:
         """Sorted set: worker -> Redis time (ms) until which its card is valid."""

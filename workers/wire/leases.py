@@ -140,7 +140,12 @@ class Leases:
             await self._drop(entry)
             return None
         reply = await self._lease(
-            keys=[self._keys.job(job.answer_id, job.job_id), self._keys.samples(job.answer_id), self._stream(entry)],
+            keys=[
+                self._keys.job(job.answer_id, job.job_id),
+                self._keys.samples(job.answer_id),
+                self._stream(entry),
+                self._keys.answer(job.answer_id),
+            ],
             args=[self._worker, GROUP, entry.entry_id, MAX_DELIVERIES],
         )
         state = LeaseState(reply[0].decode())
@@ -154,7 +159,11 @@ class Leases:
         """Keeps the entry from being reclaimed, if the lease is still this worker's."""
         job = lease.job
         reply = await self._renew(
-            keys=[self._keys.job(job.answer_id, job.job_id), self._stream(lease.entry)],
+            keys=[
+                self._keys.job(job.answer_id, job.job_id),
+                self._stream(lease.entry),
+                self._keys.answer(job.answer_id),
+            ],
             args=[lease.fence, self._worker, GROUP, lease.entry.entry_id],
         )
         return Renewal(reply.decode())

@@ -56,6 +56,10 @@ class Provides(StrEnum):
     CONFIDENCE_CUT = "confidence_cut"
     CAUTIOUS = "cautious"
     PROBE = "probe"
+    ANSWER_LOGPROB = "answer_logprob"
+    P_TRUE = "p_true"
+    STATED_CONFIDENCE = "stated_confidence"
+    REWARD_SCORE = "reward_score"
     REWARD = "reward"
     EMBED = "embed"
     ENTAIL = "entail"
@@ -205,6 +209,10 @@ class SampleStatistics(Frozen):
     confidence -mean(log p of the 20 likeliest tokens) (arXiv 2508.15260), and of the same token confidence:
     `mean_confidence` over all tokens, `tail_confidence` over the last 2,048, `bottom_group_confidence` over the tenth
     of the groups that is lowest. `sum_logprob`: over tokens. None: the backend cannot give it.
+
+    What a question about the completion found: `answer_logprob`, the sum over the tokens of the final answer alone;
+    `p_true`, the probability that the model gives to its answer being right (arXiv 2207.05221); `stated_confidence`,
+    the confidence in [0, 1] that it states when asked; `reward_score`, a reward model's, on that model's own scale.
     """
 
     mean_logprob: Finite | None = None
@@ -215,6 +223,10 @@ class SampleStatistics(Frozen):
     lowest_group_confidence: Finite | None = None
     bottom_group_confidence: Finite | None = None
     tail_confidence: Finite | None = None
+    answer_logprob: Finite | None = None
+    p_true: Finite | None = None
+    stated_confidence: Finite | None = None
+    reward_score: Finite | None = None
 
 
 class Failure(Frozen):

@@ -11,11 +11,16 @@ SUBMIT = (
     _NOW
     + """
 -- KEYS: stream, job hash...   ARGV: budget_ms, job_ttl_ms, job json...
+-- A job that a gateway before queued and that is still open stays as it is. The fence never goes back.
 local deadline = now + tonumber(ARGV[1])
 for i = 2, #KEYS do
-  redis.call('HSET', KEYS[i], 'state', 'queued', 'fence', 0, 'deadline', deadline)
-  redis.call('PEXPIRE', KEYS[i], ARGV[2])
-  redis.call('XADD', KEYS[1], '*', 'job', ARGV[i + 1], 'deadline', deadline)
+  local state = redis.call('HGET', KEYS[i], 'state')
+  if not state or state == 'cancelled' then
+    redis.call('HSET', KEYS[i], 'state', 'queued', 'deadline', deadline)
+    redis.call('HSETNX', KEYS[i], 'fence', 0)
+    redis.call('PEXPIRE', KEYS[i], ARGV[2])
+    redis.call('XADD', KEYS[1], '*', 'job', ARGV[i + 1], 'deadline', deadline)
+  end
 end
 return deadline
 """
@@ -24,8 +29,10 @@ return deadline
 LEASE = (
     _NOW
     + """
--- KEYS: job hash, samples hash, stream   ARGV: worker, group, entry id, most deliveries
+-- KEYS: job hash, samples hash, stream, answer hash   ARGV: worker, group, entry id, most deliveries
 local job = redis.call('HMGET', KEYS[1], 'state', 'deadline')
+local answer = redis.call('HGET', KEYS[4], 'status')
+if job[1] and answer and answer ~= 'in_progress' then job[1] = 'cancelled' end
 if not job[1] or job[1] == 'cancelled' then
   redis.call('XACK', KEYS[3], ARGV[2], ARGV[3])
   redis.call('XDEL', KEYS[3], ARGV[3])
@@ -42,9 +49,10 @@ return {state, fence, left, unpack(redis.call('HKEYS', KEYS[2]))}
 )
 
 RENEW = """
--- KEYS: job hash, stream   ARGV: fence, worker, group, entry id
+-- KEYS: job hash, stream, answer hash   ARGV: fence, worker, group, entry id
 local job = redis.call('HMGET', KEYS[1], 'state', 'fence')
-if job[1] == 'cancelled' then return 'cancelled' end
+local answer = redis.call('HGET', KEYS[3], 'status')
+if job[1] == 'cancelled' or (answer and answer ~= 'in_progress') then return 'cancelled' end
 if job[2] ~= ARGV[1] then return 'lost' end
 redis.call('XCLAIM', KEYS[2], ARGV[3], ARGV[2], 0, ARGV[4], 'JUSTID')
 return 'held'
@@ -54,8 +62,9 @@ STORE = """
 -- KEYS: job hash, samples hash, stream, answer hash
 -- ARGV: fence, entry id, group, done, samples_ttl_ms, inbox prefix, reply head, then field, sample json, ...
 local job = redis.call('HMGET', KEYS[1], 'state', 'fence')
+local answer = redis.call('HMGET', KEYS[4], 'status', 'gateway')
 if job[2] ~= ARGV[1] then return {'fenced', 0} end
-if job[1] == 'cancelled' then
+if job[1] == 'cancelled' or (answer[1] and answer[1] ~= 'in_progress') then
   redis.call('XACK', KEYS[3], ARGV[3], ARGV[2])
   redis.call('XDEL', KEYS[3], ARGV[2])
   redis.call('DEL', KEYS[1])
@@ -66,7 +75,7 @@ for i = 8, #ARGV, 2 do
   if redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) == 1 then fresh[#fresh + 1] = ARGV[i + 1] end
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
-local gateway = redis.call('HGET', KEYS[4], 'gateway')
+local gateway = answer[2]
 if gateway and #fresh > 0 then
   local inbox = ARGV[6] .. gateway
   redis.call('XADD', inbox, 'MAXLEN', '~', 20000, '*', 'reply', ARGV[7] .. table.concat(fresh, ',') .. ']}')

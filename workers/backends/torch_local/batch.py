@@ -9,7 +9,7 @@ from workers.backends.torch_local.memory import Shelves, Slots, Store
 from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.passes import Decoding
 from workers.backends.torch_local.rows import Row
-from workers.backends.torch_local.sampling import Draw
+from workers.backends.torch_local.sampling import Draw, centred
 from workers.backends.torch_local.token_statistics import measure
 
 
@@ -117,19 +117,19 @@ class Batch:
         self._slots.wipe(self.rows.index(row))
 
     def draw(self) -> list[list[float]]:
-        """Draws a token for every row; each row's token and its columns of `measure`."""
+        """Draws a token for every row: its columns of `measure`, the token first."""
         self.pending = True
-        tokens = self._arrange().draw(self._logits, [row.uniforms.next() for row in self.rows])
+        logits = centred(self._logits)
+        tokens = self._arrange().draw(logits, [row.uniforms.next() for row in self.rows])
         if not self._statistics:
-            return [[token, 0.0, 0.0, 0.0, 0.0, 0.0] for token in tokens.tolist()]
+            return [[token, 1.0, 0.0, 0.0, 0.0, 0.0] for (token,) in tokens.tolist()]
         # One transfer from the device a step.
-        drawn = torch.cat([tokens.unsqueeze(1).double(), measure(self._logits, tokens).double()], dim=1)
-        numbers: list[list[float]] = drawn.tolist()
+        numbers: list[list[float]] = measure(logits, tokens).tolist()
         return numbers
 
-    def probabilities(self) -> torch.Tensor:
-        """What the rows draw from, `[rows, vocabulary]`; before a draw or just after it."""
-        return self._arrange().probabilities(self._logits)
+    def weights(self) -> torch.Tensor:
+        """What the rows draw from, `[rows, vocabulary]`, of any total; before a draw or just after it."""
+        return self._arrange().weights(centred(self._logits))
 
     def forward(self) -> None:
         """Feeds every row's newest token to the model."""

@@ -84,12 +84,12 @@ class Courses:
         cautious = [place for place, row in enumerate(self._batch.rows) if row.sampling.caution is not None]
         if not cautious:
             return endings
-        probabilities = self._batch.probabilities()[torch.tensor(cautious, device=self._model.device)]
-        total = probabilities.sum(dim=-1, keepdim=True)
+        weights = self._batch.weights()[torch.tensor(cautious, device=self._model.device)]
+        probabilities = weights / weights.sum(dim=-1, keepdim=True)
         rows = [self._batch.rows[place] for place in cautious]
         drawn = torch.tensor([[row.tokens[-1]] for row in rows], device=self._model.device)
-        chances = (probabilities.gather(1, drawn) / total).clamp(min=1e-30).log().squeeze(1).tolist()
-        entropies = torch.special.entr(probabilities / total).sum(dim=-1).tolist()
+        chances = probabilities.gather(1, drawn).clamp(min=1e-30).log().squeeze(1).tolist()
+        entropies = torch.special.entr(probabilities).sum(dim=-1).tolist()
         for place, row in enumerate(rows):
             if row.part is None and row not in endings:
                 self._fork(row, entropies[place], probabilities[place : place + 1], chances[place])
@@ -121,10 +121,9 @@ class Courses:
         for number in range(1, count):
             other = row.fork(Uniforms(_seed(row, number)))
             token = int(invert(probabilities, [other.uniforms.next()])[0])
-            total = float(probabilities.sum())
             other.replace_newest(token, self._batch.logits[self._batch.rows.index(row)])
             race.enter(other)
-            race.trials[-1].logprob = math.log(max(float(probabilities[0, token]) / total, 1e-30))
+            race.trials[-1].logprob = math.log(max(float(probabilities[0, token]), 1e-30))
             race.trials[-1].tokens = 1
             self._batch.fork(row, other)
 

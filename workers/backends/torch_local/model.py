@@ -42,8 +42,8 @@ class LoadedModel:
         return chat_form.prompt_ids(self.tokenizer, messages, prefix)
 
     def ids(self, text: str) -> list[int]:
-        """A text's tokens, with nothing put before or behind."""
-        return chat_form.ids(self.tokenizer, text)
+        """A text's tokens, with nothing put before or behind; special tokens in it are broken up."""
+        return chat_form.ids(self.tokenizer, chat_form.disarmed(self.tokenizer, text))
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, step: attention.Pass, keep: int | torch.Tensor = 1

@@ -14,6 +14,9 @@ from workers.backends.torch_local.sampling import Uniforms
 from workers.wire.messages import FinishReason, Probe, Sampling
 
 _OVER = (". ", "\n")
+_INTRODUCING = frozenset(":=")
+_CONTINUING = frozenset(".,:;!?)]}%=")
+"""Signs before which no space is missing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,8 +91,22 @@ class Probing:
         if ended is None and own < copy.most and not any(mark in said[1:] for mark in _OVER):
             return
         copy.asked.answers[copy.number] = _answer(said)
-        copy.asked.texts[copy.number] = self._model.text(row.tokens)
+        copy.asked.texts[copy.number] = with_space(
+            self._model.text(row.tokens), self._model.text(row.tokens[: copy.start])
+        )
         self._batch.remove([row])
+
+
+def with_space(whole: str, before: str) -> str:
+    """`whole` with a space where the probe's text, at the end of `before`, meets an answer and neither has one.
+
+    Taken from the whole text: decoded by itself, an answer loses the space before it with some tokenizers.
+    """
+    answer = whole[len(before) :] if whole.startswith(before) else ""
+    first, last = answer[:1], before[-1:]
+    if first.strip() and first not in _CONTINUING and (last.isalnum() or last in _INTRODUCING):
+        return f"{before} {answer}"
+    return whole
 
 
 def _answer(said: str) -> str:

@@ -12,7 +12,7 @@ from workers.backends.model_thread import hand_over
 from workers.backends.torch_local.cuts import Bar, Watch, has_answered
 from workers.backends.torch_local.memory import Prompt
 from workers.backends.torch_local.model import LoadedModel
-from workers.backends.torch_local.sampling import Uniforms
+from workers.backends.torch_local.sampling import Uniforms, centred
 from workers.backends.torch_local.token_statistics import TokenNumbers, measure
 from workers.wire.messages import Failure, FailureKind, FinishReason, Job, Sample, Sampling
 
@@ -113,14 +113,14 @@ class Row:
 
     __slots__ = ("forced", "index", "numbers", "part", "prompt", "sampling", "tokens", "uniforms", "watch", "work")
 
-    def __init__(self, work: Work, index: int) -> None:
+    def __init__(self, work: Work, index: int, vocabulary: int) -> None:
         if work.prompt is None:
             raise RuntimeError("the prompt is not read")
         self.work = work
         self.index = index
         self.prompt = work.prompt
         self.tokens: list[int] = []
-        self.numbers = TokenNumbers()
+        self.numbers = TokenNumbers(vocabulary)
         self.uniforms = Uniforms(work.order.seed + index)
         self.watch = Watch(work.sampling.cut) if work.sampling.cut else None
         self.sampling = work.sampling
@@ -138,9 +138,9 @@ class Row:
 
     def replace_newest(self, token: int, logits: torch.Tensor) -> None:
         """Takes another token from `logits` `[vocabulary]` in place of the newest."""
-        numbers = measure(logits.unsqueeze(0), torch.tensor([token], device=logits.device))[0].tolist()
+        numbers = measure(centred(logits.unsqueeze(0)), torch.tensor([[token]], device=logits.device))[0].tolist()
         self.tokens[-1] = token
-        self.numbers.logprobs[-1] = numbers[1]
+        self.numbers.replace_newest(numbers[1:])
 
     def add(self, token: int, numbers: Sequence[float]) -> None:
         """Notes a token and its columns of `measure`, without the first."""
@@ -164,7 +164,7 @@ class Row:
             return FinishReason.CUT, model.text(self.tokens)
         return None
 
-    def sample(self, finish_reason: FinishReason, text: str, vocabulary: int) -> Sample:
+    def sample(self, finish_reason: FinishReason, text: str) -> Sample:
         """The finished sample."""
         saved = 0
         if finish_reason is FinishReason.CUT and self.work.bar is not None:
@@ -175,7 +175,7 @@ class Row:
             finish_reason=finish_reason,
             seed=self.work.order.seed + self.index,
             completion_tokens=len(self.tokens),
-            statistics=self.numbers.statistics(vocabulary),
+            statistics=self.numbers.statistics(),
             saved_tokens=saved,
         )
 

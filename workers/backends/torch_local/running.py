@@ -1,6 +1,7 @@
 """The samples that are running: one step of all of them, and how they leave."""
 
 import time
+from math import isfinite
 
 from workers.backends.torch_local.batch import Batch
 from workers.backends.torch_local.cautious import Courses, Ending
@@ -67,8 +68,8 @@ class Running:
         """Draws a token a row; the rows that ended with it. Rows whose logits were no numbers are gone."""
         endings: dict[Row, Ending] = {}
         spoilt: list[Row] = []
-        for row, (token, normaliser, *numbers) in zip(self.batch.rows, self.batch.draw(), strict=True):
-            if normaliser - normaliser != 0:  # NaN or infinite
+        for row, (token, *numbers) in zip(self.batch.rows, self.batch.draw(), strict=True):
+            if not isfinite(numbers[0]):
                 spoilt.append(row)
                 continue
             row.add(row.forced.pop() if row.forced else int(token), numbers)
@@ -93,7 +94,7 @@ class Running:
         row.work.deliver(Sample(index=row.index, seed=seed, completion_tokens=len(row.tokens), failure=failure))
 
     def _finish(self, row: Row, ending: Ending) -> None:
-        sample = row.sample(*ending, self._model.vocabulary)
+        sample = row.sample(*ending)
         self.leave(row)
         self._facts.invalid_in_a_row = 0
         if ending[0] is FinishReason.CUT:

@@ -22,6 +22,14 @@ _COLDEST = 1e-6
 """Temperatures between 0 and this are drawn as this: smaller ones are no numbers in float32."""
 
 
+def centred(logits: torch.Tensor) -> torch.Tensor:
+    """Logits `[rows, vocabulary]` less the largest of their row: the same distributions, and no exponential overflows.
+
+    A row of NaN, of +inf, or of -inf alone becomes NaN.
+    """
+    return logits - logits.amax(dim=-1, keepdim=True)
+
+
 class Uniforms:
     """An endless row of uniform numbers in [0, 1), the same for the same seed."""
 
@@ -49,7 +57,7 @@ class Draw:
         self._device = device
         greedy = [row.temperature == 0 for row in samplings]
         self._any_greedy, self._all_greedy = any(greedy), all(greedy)
-        self._greedy = torch.tensor(greedy, device=device)
+        self._greedy = torch.tensor(greedy, device=device).unsqueeze(1)
         warmth = [max(row.temperature, _COLDEST) if row.temperature else 1.0 for row in samplings]
         self._temperature = self._column(warmth)
         topped = [place for place, row in enumerate(samplings) if _is_topped(row, vocabulary)]
@@ -63,22 +71,23 @@ class Draw:
         self._min_p = self._column([row.min_p or 0.0 for row in samplings])
         self._bias = self._biases(samplings)
 
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """What each row draws from, `[rows, vocabulary]`, from unprocessed float32 logits; greedy rows' at 1."""
+    def weights(self, logits: torch.Tensor) -> torch.Tensor:
+        """What each row draws from, `[rows, vocabulary]`, of any total, from unprocessed `centred` logits.
+
+        A greedy row's are at temperature 1.
+        """
         if self._bias is not None:
-            logits = logits + self._bias
-        # Less the maximum first: otherwise a small temperature overflows.
-        scaled = (logits - logits.amax(dim=-1, keepdim=True)) / self._temperature
-        return self._filter(scaled.softmax(dim=-1))
+            logits = centred(logits + self._bias)
+        return self._filter((logits / self._temperature).exp_())
 
     def draw(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Token ids `[rows]` from unprocessed float32 logits `[rows, vocabulary]`. Rows of NaN give some token id."""
+        """Token ids `[rows, 1]` from unprocessed `centred` logits `[rows, vocabulary]`. A row of NaN gives any id."""
         if self._all_greedy:
-            return (logits if self._bias is None else logits + self._bias).argmax(dim=-1)
-        drawn = invert(self.probabilities(logits), uniforms)
+            return (logits if self._bias is None else logits + self._bias).argmax(dim=-1, keepdim=True)
+        drawn = invert(self.weights(logits), uniforms)
         if not self._any_greedy:
             return drawn
-        likeliest = (logits if self._bias is None else logits + self._bias).argmax(dim=-1)
+        likeliest = (logits if self._bias is None else logits + self._bias).argmax(dim=-1, keepdim=True)
         return torch.where(self._greedy, likeliest, drawn)
 
     def _column(self, values: Sequence[float]) -> torch.Tensor:
@@ -93,27 +102,28 @@ class Draw:
                 bias[place, token] += amount
         return bias.to(self._device)
 
-    def _filter(self, probabilities: torch.Tensor) -> torch.Tensor:
+    def _filter(self, weights: torch.Tensor) -> torch.Tensor:
         """top_k, then top_p of what is left, then min_p: transformers' order. Ties with the last kept token stay."""
         threshold: torch.Tensor | None = None
         if self._topped is not None:
-            threshold = torch.zeros((len(probabilities), 1), device=self._device)
-            threshold[self._topped] = self._top_threshold(probabilities[self._topped])
+            threshold = torch.zeros((len(weights), 1), device=self._device)
+            threshold[self._topped] = self._top_threshold(weights[self._topped])
         if self._any_min_p:
-            least = probabilities.amax(dim=-1, keepdim=True) * self._min_p
+            least = weights.amax(dim=-1, keepdim=True) * self._min_p
             threshold = least if threshold is None else torch.maximum(threshold, least)
-        return probabilities if threshold is None else probabilities * (probabilities >= threshold)
+        return weights if threshold is None else weights * (weights >= threshold)
 
-    def _top_threshold(self, probabilities: torch.Tensor) -> torch.Tensor:
-        """The smallest probability that top_k and top_p keep, `[rows, 1]`, of the rows that have one of the two."""
+    def _top_threshold(self, weights: torch.Tensor) -> torch.Tensor:
+        """The smallest weight that top_k and top_p keep, `[rows, 1]`, of the rows that have one of the two."""
+        everything = weights.sum(dim=-1, keepdim=True)
         width = self._look
         while True:
-            ordered = probabilities.topk(width, dim=-1).values
+            ordered = weights.topk(width, dim=-1).values
             rank = torch.arange(width, device=self._device)
             within = rank < self._top_k
             before = ordered.cumsum(dim=-1) - ordered
             # What top_p is a share of: all that top_k keeps. Where that is not in sight, it is everything.
-            total = torch.where(self._top_k <= width, (ordered * within).sum(dim=-1, keepdim=True), 1.0)
+            total = torch.where(self._top_k <= width, (ordered * within).sum(dim=-1, keepdim=True), everything)
             kept = (before < self._top_p * total) & within
             # Sorting a whole vocabulary is slow, and nearly always what is kept lies within the first few.
             if width == self._widest or not bool((kept[:, -1:] & (self._top_k > width)).any()):
@@ -127,12 +137,12 @@ def _is_topped(row: Sampling, vocabulary: int) -> bool:
     return row.temperature > 0 and (row.top_p < 1 or (row.top_k or vocabulary) < vocabulary)
 
 
-def invert(probabilities: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-    """The token `[rows]` at which each row's cumulated probabilities (of any total) pass its uniform number."""
-    uniform = torch.tensor(uniforms, dtype=torch.float64, device=probabilities.device).unsqueeze(1)
-    cumulated = probabilities.cumsum(dim=-1, dtype=torch.float64)
-    drawn = torch.searchsorted(cumulated, uniform * cumulated[:, -1:], right=True).squeeze(1)
-    return drawn.clamp_(max=probabilities.shape[-1] - 1)
+def invert(weights: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+    """The tokens `[rows, 1]` at which the cumulated weights, as shares of their total, pass each row's number."""
+    uniform = torch.tensor(uniforms, dtype=torch.float64, device=weights.device).unsqueeze(1)
+    cumulated = weights.cumsum(dim=-1, dtype=torch.float64)
+    drawn = torch.searchsorted(cumulated, uniform * cumulated[:, -1:], right=True)
+    return drawn.clamp_(max=weights.shape[-1] - 1)
 
 
 def pick(logprobs: Sequence[float], temperature: float, uniform: float) -> int:

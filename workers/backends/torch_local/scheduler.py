@@ -160,7 +160,7 @@ class Scheduler:
             if work.running == 0 and work.prompt is not None and not work.started:
                 work.started = True
                 self._facts.waits.append(time.monotonic() - work.order.came)
-            row = Row(work, index)
+            row = Row(work, index, self._model.vocabulary)
             if not self._fits([*rows, row]):
                 if not rows and not self._batch.rows:
                     self._too_large(work, "one sample alone does not fit the device's memory")

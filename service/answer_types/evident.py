@@ -1,0 +1,146 @@
+"""Answers of which a completion leaves no doubt what type they are, where the question asks for such a one."""
+
+import re
+from collections.abc import Callable
+
+from service.answer_types import reading
+from service.answer_types.boxes import Boxes
+from service.answer_types.date import Date
+from service.answer_types.enumeration import List
+from service.answer_types.fences import fenced
+from service.answer_types.json_value import JsonValue
+from service.answer_types.jsontext import Json, read
+from service.answer_types.named import read_day
+from service.answer_types.source_code import Code
+from service.answer_types.tool_call import ToolCall
+from service.answer_types.written import normal_form
+from service.candidates import Task
+
+_ASKS = {
+    "boxes": re.compile(
+        r"\b(?:click|tap|bounding box(?:es)?|bbox|coordinates?|pixels?|screen(?:shot)?|image|locate|where)\b",
+        re.IGNORECASE,
+    ),
+    "list": re.compile(
+        r"\b(?:list|name|enumerate|give|return|output|what are)[ ](?:me[ ])?"
+        r"(?:all|the|every|each|at least|any|some|a list|[0-9]{1,3}|two|three|four|five|six|seven|eight|nine|ten)\b"
+        r"|\b(?:as|in|return|output|give|write|make)[ ](?:an?[ ])?(?:[a-z-]{1,20}[ ]){0,2}(?:list|array|set)\b",
+        re.IGNORECASE,
+    ),
+    "json": re.compile(r"\bJSON\b", re.IGNORECASE),
+    "code": re.compile(
+        r"\b(?:write|implement|complete|define|create|fix|refactor|translate)\b[^.?!\n]{0,80}"
+        r"\b(?:function|program|script|code|class|method|python)\b|^(?:async[ ])?def[ ]\w{1,100}\(",
+        re.IGNORECASE | re.MULTILINE,
+    ),
+    "date": re.compile(
+        r"\b(?:what|which|give|state|find|tell|provide|determine)\b[^.?!]{0,60}\bdates?\b|\bYYYY\b"
+        r"|\bwhen (?:is|was|were|did|does|do|will|are|has|had)\b|\bon (?:what|which) day\b",
+        re.IGNORECASE,
+    ),
+}
+_SAID = {
+    "tool_call": "call a tool",
+    "boxes": "mark a place as the question asks",
+    "list": "give a list as the question asks",
+    "json": "are JSON as the question asks",
+    "code": "are Python as the question asks",
+    "date": "answer with a day as the question asks",
+}
+_TAGGED = re.compile(r"<(?:tool_call|function_call|tool_use)>")
+_CALLS = re.compile(r'"(?:arguments|tool_calls|function_call)"\s{0,4}:')
+_STATEMENT = re.compile(r"^[ \t]{0,40}(?:def|class|return|for|while|if|import|from|with|try)\b", re.MULTILINE)
+_BULLET = re.compile(r"[ \t]{0,12}(?:[-*\u2022]|[0-9]{1,3}[.)])[ \t]")
+_MAX_ITEM_CHARS = 100
+
+
+def askable(question: str) -> tuple[str, ...]:
+    """The types that `evident` may find in completions to this question; tools may be called whatever it asks."""
+    asked = question[-reading.WINDOW_CHARS :]
+    return tuple(name for name in EVIDENT if name not in _ASKS or _ASKS[name].search(asked))
+
+
+def evident(text: str, marked: str, task: Task, names: tuple[str, ...]) -> str:
+    """The first of the types that a completion surely answers with; empty if it is none.
+
+    `text` is without thinking; `marked` is what it marks as its answer. Only a date is asked for in a marked answer:
+    any other type is one that the completion is as a whole.
+    """
+    return next((name for name in names if (name == "date" or not marked) and EVIDENT[name](text, marked, task)), "")
+
+
+def said(name: str) -> str:
+    """What completions of this type do, for the reason of a decision."""
+    return _SAID[name]
+
+
+def _calls_a_tool(text: str, marked: str, task: Task) -> bool:
+    tagged = _TAGGED.search(text[-reading.WINDOW_CHARS :])
+    if not tagged and not (_CALLS.search(text[-reading.WINDOW_CHARS :]) and _whole(text) is not None):
+        return False
+    found = ToolCall().extract(text, task)
+    return found is not None and found.evidence == "json"
+
+
+def _marks_a_place(text: str, marked: str, task: Task) -> bool:
+    found = Boxes().extract(text, task)
+    return found is not None and found.evidence in ("json", "tag")
+
+
+def _lists(text: str, marked: str, task: Task) -> bool:
+    """True for an array of plain values, and for several short bullets with which the text ends."""
+    held = _whole(text)
+    if held is not None:
+        return isinstance(held, list) and not any(isinstance(item, list | dict) for item in held)
+    lines = [line for line in text[-reading.TAIL_CHARS :].splitlines() if line.strip()]
+    bullets = [line for line in lines[-2:] if _BULLET.match(line)]
+    if len(bullets) < 2:
+        return False
+    found = List().extract(text, task)
+    items = read(found.answer) if found and found.evidence == "bullets" else None
+    return items is not None and isinstance(items.value, list) and all(_is_item(item) for item in items.value)
+
+
+def _is_item(item: Json) -> bool:
+    """True for what may be an item of a list, and false for a step of a calculation or an argument."""
+    return not isinstance(item, str) or (len(item) <= _MAX_ITEM_CHARS and "=" not in item and ". " not in item)
+
+
+def _is_json(text: str, marked: str, task: Task) -> bool:
+    return isinstance(_whole(text), dict | list) and JsonValue().extract(text, task) is not None
+
+
+def _is_code(text: str, marked: str, task: Task) -> bool:
+    found = Code().extract(text, task)
+    if found is None:
+        return False
+    if found.evidence == "whole":
+        return _STATEMENT.search(text) is not None
+    return any(block.strip() for block in fenced(text, frozenset({"python", "py", "python3"})))
+
+
+def _is_a_day(text: str, marked: str, task: Task) -> bool:
+    """True if the answer holds one date, a day that can be read in one way only."""
+    window = reading.window(text)
+    segment = marked or reading.last_sentence(reading.last_line(window))
+    found = Date().lone(segment, "marked", task)
+    day = read_day(normal_form(found.spelling), task.question) if found else None
+    return found is not None and day is not None and day.isoformat() == found.answer
+
+
+def _whole(text: str) -> Json:
+    """The JSON value that a completion is, in a code block or not; None if it is no array and no object."""
+    block = next(fenced(text, frozenset({"", "json"})), "")
+    held = read(text) or (read(block) if block else None)
+    return held.value if held and isinstance(held.value, dict | list) else None
+
+
+EVIDENT: dict[str, Callable[[str, str, Task], bool]] = {
+    "tool_call": _calls_a_tool,
+    "boxes": _marks_a_place,
+    "list": _lists,
+    "json": _is_json,
+    "code": _is_code,
+    "date": _is_a_day,
+}
+"""Whether a completion, with the answer that it marks, is surely of the type; the first type that is one counts."""

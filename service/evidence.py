@@ -1,0 +1,99 @@
+"""What of an answer is certain: its certificate and bounds, or which of their assumptions is broken."""
+
+from dataclasses import dataclass
+
+from service.aggregators.base import Aggregator, Verdict
+from service.candidates import AnswerClass
+from service.certifying import divided, evidence_for
+from service.confidence.signals import ppr
+from service.contract import Shadow
+from service.evidence_reply import Certificate, Void
+from service.gather import Gathered
+from service.plan import Plan
+from service.reading import Reading, Shadowed
+from service.stopping.base import cut_of
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a reply's `confidence` says beside the raw signals of the ranking."""
+
+    certificate: Certificate
+    support_lower_95: float | None = None
+    ppr: float | None = None
+
+
+def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Claims:
+    """The certificate of the verdict's answer with its bounds; void where an assumption of theirs is broken."""
+    bound = _ppr(plan, verdict)
+    chosen = chosen_class(verdict)
+    evidence = evidence_for(reading.answer_type)
+    evidence.see(reading.candidates)
+    void = _void(plan, verdict, aggregator)
+    if void is None and not evidence.looked:
+        void = Void.FIRST_SAMPLE_MISSING
+    if void is not None or chosen is None:
+        return Claims(Certificate(void=void or Void.NOT_COUNTED), ppr=bound)
+    if evidence.exact and divided(reading.candidates):
+        return Claims(Certificate(void=Void.UNITS_DIFFER), ppr=bound)
+    held = evidence.held(reading.candidates, chosen)
+    p = evidence.p(held, reading.kinds)
+    certificate = Certificate(p=p, draws=evidence.test.seen, test="leader" if evidence.exact else "majority")
+    return Claims(certificate, evidence.support(held, reading.kinds), bound)
+
+
+def chosen_class(verdict: Verdict) -> AnswerClass | None:
+    """The class that the verdict chose; None where its answer is in none."""
+    classes = [standing.answer_class for standing in verdict.ranking]
+    if verdict.sample_index is not None:
+        return next((found for found in classes if verdict.sample_index in found.members), None)
+    return None if verdict.novel else next((found for found in classes if found.answer == verdict.answer), None)
+
+
+def _void(plan: Plan, verdict: Verdict, aggregator: Aggregator) -> Void | None:
+    """Which assumption does not hold, by what was planned; None if all do."""
+    counted = aggregator.counts_votes or verdict.fallback_from is not None
+    broken = {
+        Void.NO_ANSWER: verdict.answer is None,
+        Void.NOT_COUNTED: not counted,
+        Void.DEPENDENT_SAMPLES: not plan.sampler.independent,
+        Void.SEVERAL_MODELS: len(plan.blocks) > 1,
+        Void.SAMPLES_CUT: cut_of(plan.stop) is not None,
+    }
+    return next((reason for reason, holds in broken.items() if holds), None)
+
+
+def _ppr(plan: Plan, verdict: Verdict) -> float | None:
+    votes = sorted((standing.votes for standing in verdict.ranking), reverse=True)
+    if not votes:
+        return None
+    choices = plan.task.choices
+    return ppr(votes[0], votes[1] if len(votes) > 1 else 0, len(choices) if choices else len(votes) + 1)
+
+
+def shadow_of(plan: Plan, gathered: Gathered, found: Shadowed | None, verdict: Verdict) -> Shadow:
+    """What the rule that was only measured would have done, seen from the end."""
+    if found is None:
+        return Shadow(drawn=len(gathered.samples))
+    begun = _begun(plan, found)
+    later = [sample for index, sample in gathered.samples.items() if index not in begun]
+    leader = found.reading.classes[0] if found.reading.classes else None
+    chosen = chosen_class(verdict)
+    return Shadow(
+        stops=True,
+        drawn=len(begun),
+        counted=found.reading.voters,
+        saved_samples=plan.n - len(begun),
+        saved_tokens=sum(sample.completion_tokens for sample in later),
+        answer=leader.answer if leader else None,
+        same=leader.members[0] in chosen.members if leader and chosen else None,
+    )
+
+
+def _begun(plan: Plan, found: Shadowed) -> frozenset[int]:
+    """The samples that would have been begun: whole waves up to the stop, or what had come where all are launched."""
+    if not plan.stop.in_order:
+        return found.came
+    wave = plan.stop.wave or plan.n
+    ends = next((end for end in plan.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
+    return frozenset(range(min(plan.n, ends)))

@@ -1,0 +1,40 @@
+"""How a sample is shown to a model again: fenced, disarmed, capped.
+
+A sample is untrusted text. The fence is derived from the request's seed and from all the samples, so that no sample can
+foresee it, the same samples always get the same prompt, and it is checked to be in none of them; control tokens of chat
+templates are broken up; each text is capped and loses its thinking.
+"""
+
+import hashlib
+import re
+import string
+from collections.abc import Sequence
+
+from service.answer_types.reading import strip_thinking
+
+MAX_SAMPLE_CHARS = 8_000
+_CONTROL = re.compile(r"<\|[^|<>]{0,64}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
+CUT = "\n[...]\n"
+"""Stands where the middle of a text was left out."""
+
+
+def fence(seed: int, texts: Sequence[str]) -> str:
+    """Eight letters that are in none of the texts, a function of the seed and the texts."""
+    digest = hashlib.sha256(str(seed).encode())
+    for text in texts:
+        digest.update(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
+    while True:
+        mark = "".join(string.ascii_lowercase[byte % 26] for byte in digest.digest()[:8])
+        if not any(mark in text for text in texts):
+            return mark
+        digest.update(b"again")
+
+
+def disarm(text: str, most_chars: int = MAX_SAMPLE_CHARS) -> str:
+    """The text without thinking, with control tokens broken up, cut in the middle to the cap (and a mark of the
+    cut)."""
+    shown = _CONTROL.sub(lambda match: match.group().replace("<", "< ").replace("[", "[ "), strip_thinking(text)[0])
+    if len(shown) > most_chars:
+        half = most_chars // 2
+        shown = f"{shown[:half]}{CUT}{shown[len(shown) - half :]}"
+    return shown.strip()
