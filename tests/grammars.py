@@ -310,5 +310,5 @@ _GRAMMARS: dict[str, Grow] = {
     "tool_call": _call,
     "code": lambda rng: rng.choice(("@", "```python\n@\n```", "```\n@")).replace("@", _code(rng)),
     "boxes": _boxes,
-    "auto": lambda rng: rng.choice((_number, _choice, _math, _text, _date))(rng),
 }
+_GRAMMARS["auto"] = lambda rng: rng.choice([grower for name, grower in _GRAMMARS.items() if name != "auto"])(rng)
