@@ -7,8 +7,7 @@ from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import Options
-from service.answer_types.fences import fenced
-from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, numeral, read, values
+from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, in_blocks, numeral, read, values
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 
@@ -140,7 +139,8 @@ def _found(text: str) -> Iterator[tuple[str, list[Json] | None, str]]:
 
 def _in_json(text: str) -> Iterator[tuple[str, list[Json] | None, str]]:
     """What is JSON as a whole, or holds its items under a name that says so."""
-    candidates = [found for block in (text, *fenced(text, _LANGUAGES)) if (found := read(block))]
+    whole = read(text)
+    candidates = [*((whole,) if whole else ()), *in_blocks(text, _LANGUAGES)]
     for found in candidates or [held for held in values(text) if isinstance(held.value, dict)]:
         items = _held(found.value)
         if items is not None:

@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from service.answer_types import schema
 from service.answer_types.base import Options
-from service.answer_types.fences import fenced
-from service.answer_types.jsontext import WINDOW_CHARS, Found, Json, canonical, read, values
+from service.answer_types.jsontext import WINDOW_CHARS, Found, Json, canonical, in_blocks, read, values
 from service.candidates import Extraction, Task
 
 _LANGUAGES = frozenset({"json", "json5", "jsonc", "jsonl"})
@@ -81,9 +80,7 @@ def _found(text: str) -> Iterator[tuple[str, Found]]:
     if whole := read(text):
         yield "json" if isinstance(whole.value, dict | list) else "whole", whole
         return
-    for block in fenced(text, _LANGUAGES):
-        if held := read(block):
-            yield "json", held
+    yield from (("json", held) for held in in_blocks(text, _LANGUAGES))
     within = list(values(text))
     yield from (("json", found) for found in within if isinstance(found.value, dict))
     yield from (("json", found) for found in within if isinstance(found.value, list))

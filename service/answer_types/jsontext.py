@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from service.answer_types.fences import fenced
+
 WINDOW_CHARS = 40_000
-MAX_MARKS = 8_000
+MAX_MARKS = 7_000
 """Most brackets and quotation marks of the text that is searched for values: JSON has one in every few characters."""
 MAX_DEPTH = 64
 MAX_PARTS = 10_000
@@ -62,6 +64,11 @@ def read(text: str) -> Found | None:
     except (ValueError, RecursionError):
         return None
     return Found(value, text) if _within_limits(value) else None
+
+
+def in_blocks(text: str, languages: frozenset[str]) -> Iterator[Found]:
+    """What the code blocks of these languages hold that are nothing but one value, last first."""
+    return (held for block in fenced(text, languages) if (held := read(block)))
 
 
 def values(text: str) -> Iterator[Found]:

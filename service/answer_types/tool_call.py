@@ -5,12 +5,13 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 
 from pydantic import BaseModel
 
 from service.answer_types.base import Options
 from service.answer_types.fences import fenced
-from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, read, values
+from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, in_blocks, read, values
 from service.answer_types.syntax import parse
 from service.candidates import Extraction, Task
 
@@ -97,14 +98,10 @@ def _found(text: str) -> Iterator[tuple[str, list[Call], str]]:
     if named := _named(text):
         made = [call for _, call in named if call]
         yield "named", made if len(made) == len(named) else [], named[0][0]
-    blocks = list(fenced(text, _LANGUAGES))
-    for block in blocks:
-        if held := read(block):
-            yield "json", _calls(held.value), held.spelling
-    for found in values(text):
+    for found in chain(in_blocks(text, _LANGUAGES), values(text)):
         yield "json", _calls(found.value), found.spelling
     lines = text.rstrip()[-4_000:].splitlines()
-    for written in (text, *blocks, *lines[-1:]):
+    for written in (text, *fenced(text, _LANGUAGES), *lines[-1:]):
         yield "call", _written(written), written
 
 

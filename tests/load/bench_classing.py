@@ -1,4 +1,9 @@
-"""What classing 64 samples of `math` costs, and how long the event loop waits: python -m tests.load.bench_classing."""
+"""What reading and classing 64 samples costs, and how long the event loop waits: python -m tests.load.bench_classing.
+
+For every registered answer type: 64 completions whose answers are settled by their canonical forms, short ones and ones
+as long as a model may send; for `math` also 64 distinct LaTeX answers, which need the pool. Times are medians of
+`ROUNDS` rounds; processor time does not depend on what else the machine does.
+"""
 
 import asyncio
 import contextlib
@@ -9,14 +14,20 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.answer_types import ANSWER_TYPES
 from service.answer_types.mathematics import Math
 from service.candidates import Task
 from service.classing import judged, make_candidate, make_classes
 from service.equality.pool import Pool, math_pool
+from service.reading import Reader
 from service.settings import Settings
+from service.stopping.base import Options
+from service.stopping.none import NoStop
 from workers.wire.messages import Sample
 
 SAMPLES = 64
+LONG_CHARS = 128_000
+"""About 32,000 tokens of English."""
 ROUNDS = 5
 _SHAPES = (
     *(
@@ -35,6 +46,27 @@ _SHAPES = (
         "x^{k}+y",
     ),
 )
+
+
+_PROSE = (
+    "First we look at (b) and [c], where {d} is 3 + 4 = 7. The sum of x and y is 12, but wait: is it? Let me check. "
+    "We get $x = \\frac{1}{2}$ on 5 May 2021, and the list - a, b, c - holds. So the next step is to compare both.\n"
+)
+ENDS: dict[str, tuple[str, ...]] = {
+    "auto": ("The answer is 42.", "\\boxed{42}", "42", "#### 42"),
+    "boxes": ('{"bbox_2d": [10, 20, 110, 220]}', "<box>(10,20),(110,220)</box>", "The answer is [10, 20, 110, 220]"),
+    "choice": ("The answer is (B).", "**B**", "\\boxed{B}", "Answer: B"),
+    "code": ("```python\ndef f(a):\n    b = a + 1\n    return [c for c in range(b)]\n```",),
+    "date": ("The answer is March 5, 2024.", "5 March 2024", "\\boxed{2024-03-05}"),
+    "json": ('{"a": [1, 2.0], "b": {"c": null}}', '```json\n{"b": {"c": null}, "a": [1, 2]}\n```'),
+    "list": ("The answer is a, b and c.", '["c", "b", "a"]', "- a\n- b\n- c"),
+    "math": ("\\boxed{\\frac{x}{2}}", "The answer is $\\dfrac x2$.", "$\\frac{x}{2}$"),
+    "number": ("The answer is 1,234.", "\\boxed{1234}", "1 234", "#### 1234.0"),
+    "text": ("The answer is Paris.", "**Paris**", "\\boxed{\\text{Paris}}", "paris"),
+    "tool_call": ('<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>', "f(a=1)"),
+}
+"""How completions of a type end; a type without a line of its own is measured on all of them."""
+ALL_ENDS = tuple(end for ends in ENDS.values() for end in ends)
 
 
 def distinct(start: int) -> list[str]:
@@ -112,8 +144,45 @@ async def measure() -> dict[str, float]:
     }
 
 
+def completions(name: str, chars: int) -> dict[int, Sample]:
+    """64 completions of so many characters before their ends, no two of them the same."""
+    ends, prose = ENDS.get(name, ALL_ENDS), _PROSE * (chars // len(_PROSE))
+    texts = [f"{prose}Attempt {i}.\n{ends[i % len(ends)]}" if chars else ends[i % len(ends)] for i in range(SAMPLES)]
+    return {i: Sample(index=i, text=text) for i, text in enumerate(texts)}
+
+
+async def of_type(name: str) -> tuple[float, float, float]:
+    """Milliseconds: classing 64 short samples; reading and classing 64 long ones that come at once, in processor time;
+    and how long the loop computed without a pause meanwhile."""
+    task = Task("Which?\n(A) x\n(B) y" if name == "choice" else "How many?")
+    kind, settled, long = ANSWER_TYPES[name](), [], []
+    gaps: list[tuple[float, float]] = []
+    heart = asyncio.create_task(beat(gaps))
+    for _ in range(ROUNDS):
+        made = [make_candidate(sample, kind, task) for sample in completions(name, 0).values()]
+        started = time.process_time()
+        make_classes(made, kind)
+        settled.append(1000 * (time.process_time() - started))
+        samples = completions(name, LONG_CHARS)
+        await asyncio.sleep(0.01)
+        gaps.clear()
+        started = time.process_time()
+        await Reader(task, ANSWER_TYPES[name](), NoStop(Options()), SAMPLES).read(samples)
+        await asyncio.sleep(0.002)
+        long.append((1000 * (time.process_time() - started), 1000 * max(own for _, own in gaps)))
+    heart.cancel()
+    return statistics.median(settled), statistics.median(ms for ms, _ in long), statistics.median(ms for _, ms in long)
+
+
 def main() -> None:
     """Prints the numbers."""
+    sys.stdout.write(
+        f"{'type':12}{'classing 64':>14}{f'reading 64 of {LONG_CHARS:,} chars':>34}{'loop held at most':>20}\n"
+    )
+    for name in sorted(ANSWER_TYPES):
+        settled, long, held = asyncio.run(of_type(name))
+        sys.stdout.write(f"{name:12}{settled:11.2f} ms{long:31.1f} ms{held:17.2f} ms\n")
+    sys.stdout.write("\nmath\n")
     for what, ms in asyncio.run(measure()).items():
         sys.stdout.write(f"{what:46}{ms:10.2f} ms\n")
 

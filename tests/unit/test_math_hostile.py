@@ -14,67 +14,8 @@ from service.answer_types.mathematics import Math
 from service.candidates import Task
 from service.equality.pool import Pool
 from service.settings import bare_environment
+from tests.payloads import FRAMED, MARK
 
-_EXPRESSIONS = (
-    *(
-        '__import__("os").system("{mark}")',
-        "__import__('os').popen('{mark}').read()",
-        'eval("{mark}")',
-        "exec('{mark}')",
-    ),
-    *('open("{mark}","w").write("x")', "().__class__.__bases__[0].__subclasses__()", "lambda: open('{mark}','w')"),
-    *("breakpoint()", "globals()", "getattr(x,'__class__')", "compile('1','','exec')", "importlib.import_module('os')"),
-    *('sympify(\'__import__("os").system("{mark}")\')', 'parse_expr(\'open("{mark}","w")\')', "S('exit()')"),
-    *("lambdify(x,'__import__(\"os\")')", "Symbol('x').__class__.__mro__", "Function('f').__init__.__globals__"),
-    *(
-        "{0.__class__.__init__.__globals__}",
-        "%(os)s %n %s %x",
-        "{x!r:>1000000}",
-        "f'{open(1)}'",
-        "${{7*7}}",
-        "{{config}}",
-    ),
-    *(
-        "cos\nsystem\n(S'touch {mark}'\ntR.",
-        "\x80\x04\x95cposix\nsystem\n",
-        "!!python/object/apply:os.system ['{mark}']",
-    ),
-    *("subprocess.run(['touch','{mark}'])", "os.fork()", "socket.socket()", "1;import os;os.system('{mark}')"),
-    *(
-        "x if open('{mark}','w') else 1",
-        "[c for c in ().__class__.__mro__]",
-        "1 or __import__('os')",
-        "print(open('/etc/passwd'))",
-    ),
-)
-_LATEX = (
-    *(r"\input{{{mark}}}", r"\include{{{mark}}}", r"\write18{{touch {mark}}}", r"\immediate\write18{{touch {mark}}}"),
-    *(
-        r"\openout1={mark}",
-        r"\def\x{{\x\x}}\x",
-        r"\csname input\endcsname /etc/passwd",
-        r"\catcode`\@=11",
-        r"\loop\repeat",
-    ),
-    *(r"\directlua{{os.execute('touch {mark}')}}", r"\usepackage{{shellesc}}", r"\verbatiminput{{/etc/passwd}}"),
-)
-_FRAMES = (
-    *(
-        "{0}",
-        r"\text{{{0}}}+1",
-        r"\operatorname{{{0}}}(x)",
-        r"\frac{{{0}}}{{2}}",
-        r"x_{{{0}}}",
-        r"\sqrt[{0}]{{2}}",
-        r"2^{{{0}}}",
-    ),
-)
-MARK = "/tmp/conclave-hostile-mark"  # noqa: S108  # no file: what the payloads would make
-PAYLOADS = [
-    frame.replace("{0}", payload.replace("{mark}", MARK)).replace("{{", "{").replace("}}", "}")
-    for payload in (*_EXPRESSIONS, *_LATEX)
-    for frame in _FRAMES
-]
 BENIGN = ["x+1", "1+x", r"\{1,2\}", r"\frac{\sqrt{3}}{2}", r"\sqrt{\frac{3}{4}}", "(x+1)^2", "x^2+2x+1", "0.25", "1/4"]
 
 # Runs the very checks that the pool's processes run, unsealed and with words let through to the parser, and writes down
@@ -120,10 +61,10 @@ async def pool() -> AsyncIterator[Pool]:
 
 def test_the_checks_themselves_run_nothing() -> None:
     """Even without the seal no payload is compiled, opens a file or starts anything: the seal is a second wall."""
-    assert len(PAYLOADS) >= 100
+    assert len(FRAMED) >= 100
     done = subprocess.run(
         [sys.executable, "-c", _CHILD],
-        input=json.dumps(PAYLOADS),
+        input=json.dumps(FRAMED),
         capture_output=True,
         text=True,
         env=bare_environment(),
@@ -148,7 +89,7 @@ async def test_hostile_answers_run_no_code_and_the_pool_serves_on(pool: Pool) ->
     await pool.judge(BENIGN)
     sys.addaudithook(hook)
     try:
-        found = [Math().extract(f"\\boxed{{{payload}}}", Task("?")) for payload in PAYLOADS]
+        found = [Math().extract(f"\\boxed{{{payload}}}", Task("?")) for payload in FRAMED]
         answers = [each.answer for each in found if each is not None]
         for start in range(0, len(answers), 16):
             await pool.judge([*answers[start : start + 16], "x+1"])
