@@ -1,12 +1,15 @@
 """`conclave bench engine` runs, on a model small enough for a test, and prints what it should."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.tiny_model import make_tiny_model
-from workers.backends.torch_local import bench_mixed, benchmark
+from workers.backends.torch_local import bench_mixed, bench_vllm, benchmark
+from workers.backends.torch_local.bench_systems import network
 
 
 def test_it_compares_the_engine_with_transformers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +24,40 @@ def test_it_compares_the_engine_with_transformers(tmp_path: Path, capsys: pytest
     assert [{name: len(times) for name, times in cell["seconds"].items()} for cell in cells] == [
         {"generate": 2, "bare": 2, "engine": 2}
     ] * 2
+
+
+STAND_IN = """
+import json, os, sys
+assert os.path.exists(sys.argv[1] + "/model.safetensors") and int(sys.argv[2]) == 99
+assert "CONCLAVE_DATA" not in os.environ
+print(json.dumps("vllm 0"), flush=True)
+for line in sys.stdin:
+    prompt, n, tokens, temperature = json.loads(line)
+    if prompt == [1]:
+        sys.exit(1)
+    print(json.dumps([tokens - (prompt == [2])] * n), flush=True)
+"""
+
+
+async def test_vllm_is_asked_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
+    """It gets the weights and draws what it is told to; drawing less, or ending, is an error. A stand-in here."""
+    model = network(str(make_tiny_model(tmp_path / "model", hidden=32, layers=1)), torch.device("cpu"))
+    child = tmp_path / "child.py"
+    child.write_text(STAND_IN)
+    async with bench_vllm.vllm_system(Path(sys.executable), model, 1, 99, 0.8, child=child) as draw:
+        await draw([3, 4], 5, 7)
+        with pytest.raises(RuntimeError, match="did not draw"):
+            await draw([2], 5, 7)
+        with pytest.raises(RuntimeError, match="has ended"):
+            await draw([1], 5, 7)
+
+
+def test_statistics_cost_processor_time() -> None:
+    """The engine's speed as a multiple of another system's: by the clock, or by the processor's time where so noted."""
+    seconds, processor = {"bare": [9.0], "engine": [10.0]}, {"bare": [4.0], "engine": [8.0]}
+    cell = benchmark.Cell("m", 1, 2, 3)
+    assert benchmark.Measured(cell, seconds, processor).ratio("bare") == (0.9, 0.9, 0.9)
+    assert benchmark.Measured(cell, seconds, processor, frozenset({"bare"})).ratio("bare") == (0.5, 0.5, 0.5)
 
 
 def test_the_mixed_load_is_what_it_says() -> None:

@@ -17,6 +17,7 @@ import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
+from workers.backends.torch_local.bench_vllm import vllm_system
 from workers.backends.torch_local.engine import Engine
 from workers.backends.torch_local.model import LoadedModel, adopt
 from workers.backends.torch_local.rows import Order
@@ -28,13 +29,15 @@ Draws = Callable[[list[int], int, int], Awaitable[None]]
 TEMPERATURE = 0.8
 _ABACUS = Path(__file__).resolve().parents[2] / "abacus" / "model"
 _CACHE = 6 << 30
+_VLLM_CACHE = 2 << 30
+"""vLLM takes its cache before the first question; this is enough for every cell."""
 ROWS = 128
 """Rows that the engine decodes together, as the backend's default."""
 
 
 def machine(device: str) -> str:
     """One line on what is measured on."""
-    if device != "cpu" and torch.cuda.is_available():
+    if on_gpu(device):
         place = torch.cuda.get_device_name()
     else:
         place = (
@@ -42,6 +45,11 @@ def machine(device: str) -> str:
         )
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     return f"{datetime.date.today().isoformat()}, {place}, {versions}"
+
+
+def on_gpu(device: str) -> bool:
+    """True where the models run on a GPU."""
+    return device != "cpu" and torch.cuda.is_available()
 
 
 class _NoText:
@@ -88,9 +96,9 @@ def network(name: str, device: torch.device) -> Any:
 
 @contextlib.asynccontextmanager
 async def systems(
-    name: str, others: Sequence[str], device: str, threads: int | None
+    name: str, others: Sequence[str], device: str, threads: int | None, vllm: Path | None = None
 ) -> AsyncIterator[tuple[dict[str, Draws], Engine]]:
-    """The engine and the others asked for, each with weights of its own."""
+    """The engine and the others asked for, each with weights of its own; `vllm` names the interpreter for that one."""
     place = _place(device)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     made: dict[str, Draws] = {}
@@ -103,6 +111,9 @@ async def systems(
             elif other == "bare":
                 bare = await stack.enter_async_context(started(name, device, threads, bare=True))
                 made[other] = partial(_drawn, bare)
+            elif other == "vllm" and vllm is not None:
+                served = vllm_system(vllm, network(name, torch.device("cpu")), threads, _VLLM_CACHE, TEMPERATURE)
+                made[other] = await stack.enter_async_context(served)
         engine = await stack.enter_async_context(started(name, device, threads))
         yield made | {"engine": partial(_drawn, engine)}, engine
 
