@@ -15,14 +15,17 @@ from workers.backends.torch_local.bench_systems import network
 def test_it_compares_the_engine_with_transformers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One row a cell, every system in it, the ratios round by round."""
     folder, out = make_tiny_model(tmp_path / "model", hidden=32, layers=1), tmp_path / "out.json"
-    given = ["--n", "1,3", "--prompts", "9", "--tokens", "4", "--rounds", "2", "--systems", "generate", "--statistics"]
+    given = ["--n", "1,3", "--prompts", "9", "--tokens", "9", "--rounds", "2", "--systems", "generate", "--statistics"]
     assert benchmark.main(["--models", str(folder), *given, "--device", "cpu", "--json", str(out)]) == 0
     printed = capsys.readouterr().out.splitlines()
     rows = [line for line in printed if line.startswith(f"| {folder} ")]
     assert [row.split(" | ")[1:3] for row in rows] == [["1", "9"], ["3", "9"]]
+    costs = [line for line in printed if "statistics add" in line]
+    assert [cost.split(":")[0] for cost in costs] == [f"{folder}, n 1, prompt 9", f"{folder}, n 3, prompt 9"]
+    assert all("2 rounds" in cost for cost in costs)
     cells = json.loads(out.read_text())
     assert [{name: len(times) for name, times in cell["seconds"].items()} for cell in cells] == [
-        {"generate": 2, "bare": 2, "engine": 2}
+        {"generate": 2, "engine": 2}
     ] * 2
 
 
@@ -50,14 +53,6 @@ async def test_vllm_is_asked_in_an_interpreter_of_its_own(tmp_path: Path) -> Non
             await draw([2], 5, 7)
         with pytest.raises(RuntimeError, match="has ended"):
             await draw([1], 5, 7)
-
-
-def test_statistics_cost_processor_time() -> None:
-    """The engine's speed as a multiple of another system's: by the clock, or by the processor's time where so noted."""
-    seconds, processor = {"bare": [9.0], "engine": [10.0]}, {"bare": [4.0], "engine": [8.0]}
-    cell = benchmark.Cell("m", 1, 2, 3)
-    assert benchmark.Measured(cell, seconds, processor).ratio("bare") == (0.9, 0.9, 0.9)
-    assert benchmark.Measured(cell, seconds, processor, frozenset({"bare"})).ratio("bare") == (0.5, 0.5, 0.5)
 
 
 def test_the_mixed_load_is_what_it_says() -> None:

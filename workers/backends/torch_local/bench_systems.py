@@ -28,7 +28,8 @@ Draws = Callable[[list[int], int, int], Awaitable[None]]
 
 TEMPERATURE = 0.8
 _ABACUS = Path(__file__).resolve().parents[2] / "abacus" / "model"
-_CACHE = 6 << 30
+CACHE = 6 << 30
+"""Bytes of keys and values that the engine may have."""
 _VLLM_CACHE = 2 << 30
 """vLLM takes its cache before the first question; this is enough for every cell."""
 ROWS = 128
@@ -108,9 +109,6 @@ async def systems(
                 made[other] = partial(_generate, _endless(network(name, place)))
             elif other == "batching":
                 made[other] = stack.enter_context(_batching(_endless(network(name, place))))
-            elif other == "bare":
-                bare = await stack.enter_async_context(started(name, device, threads, bare=True))
-                made[other] = partial(_drawn, bare)
             elif other == "vllm" and vllm is not None:
                 served = vllm_system(vllm, network(name, torch.device("cpu")), threads, _VLLM_CACHE, TEMPERATURE)
                 made[other] = await stack.enter_async_context(served)
@@ -164,19 +162,17 @@ def _batching(model: Any) -> Iterator[Draws]:
         manager.stop(block=True)
 
 
+def spelled(name: str, device: str) -> LoadedModel:
+    """A model whose prompts are token ids, which has no end token and states no longest context."""
+    model = adopt(network(name, _place(device)), _NoText())
+    fields = {each.name: getattr(model, each.name) for each in dataclasses.fields(model)}
+    return _Spelled(**(fields | {"ends": frozenset(), "max_positions": None}))
+
+
 @contextlib.asynccontextmanager
-async def started(
-    name: str, device: str, threads: int | None, *, bare: bool = False, rows: int = ROWS
-) -> AsyncIterator[Engine]:
-    """An engine as long as the context; `bare` without statistics."""
-    place = _place(device)
-
-    def load() -> LoadedModel:
-        model = adopt(network(name, place), _NoText())
-        fields = {each.name: getattr(model, each.name) for each in dataclasses.fields(model)}
-        return _Spelled(**(fields | {"ends": frozenset(), "max_positions": None}))
-
-    engine = Engine(load, threads, lambda _: Limits(rows, _CACHE, statistics=not bare))
+async def started(name: str, device: str, threads: int | None, *, rows: int = ROWS) -> AsyncIterator[Engine]:
+    """An engine as long as the context."""
+    engine = Engine(partial(spelled, name, device), threads, lambda _: Limits(rows, CACHE))
     await engine.start()
     try:
         yield engine
@@ -189,11 +185,16 @@ async def _drawn(engine: Engine, prompt: list[int], n: int, tokens: int) -> None
     await ask(engine, prompt, n, Sampling(temperature=TEMPERATURE, max_tokens=tokens))
 
 
-async def ask(engine: Engine, prompt: Sequence[int], n: int, sampling: Sampling) -> None:
-    """Draws n samples and waits for the last."""
+def ordered(prompt: Sequence[int], n: int, sampling: Sampling) -> Order:
+    """An order of n samples of one prompt, for the loop that runs."""
     message = Message(role="user", content=" ".join(map(str, prompt)))
     job = Job(job_id="j", answer_id="a", model="m", messages=(message,), sampling=sampling, first=0, last=n)
-    order = Order(job, tuple(range(n)), 1, asyncio.get_running_loop())
+    return Order(job, tuple(range(n)), 1, asyncio.get_running_loop())
+
+
+async def ask(engine: Engine, prompt: Sequence[int], n: int, sampling: Sampling) -> None:
+    """Draws n samples and waits for the last."""
+    order = ordered(prompt, n, sampling)
     engine.submit(order)
     for _ in range(n):
         item = await order.inbox.get()

@@ -4,8 +4,7 @@ python -m workers.backends.torch_local.benchmark [--models abacus,llama100m --n 
 
 Every system draws n samples of one prompt, `--tokens` new tokens each (no end token ends one), at temperature 0.8, with
 the same weights in the same precision, at any length: the context that a model states is lifted. The time is that of
-the last sample. The engine is asked as the worker asks it. What statistics cost is a ratio of processor times on a CPU:
-where other work is done beside, two times by the clock differ by more than that.
+the last sample. The engine is asked as the worker asks it.
 """
 
 import argparse
@@ -21,7 +20,20 @@ from pathlib import Path
 import torch
 
 from workers.backends.torch_local.bench_mixed import mixed_load
-from workers.backends.torch_local.bench_systems import Draws, machine, on_gpu, started, systems
+from workers.backends.torch_local.bench_statistics import statistics_cost
+from workers.backends.torch_local.bench_systems import (
+    CACHE,
+    ROWS,
+    TEMPERATURE,
+    Draws,
+    machine,
+    ordered,
+    spelled,
+    started,
+    systems,
+)
+from workers.backends.torch_local.scheduler import Limits
+from workers.wire.messages import Sampling
 
 MODELS = ("abacus", "llama100m")
 _ENOUGH_S = 45.0
@@ -40,15 +52,10 @@ class Cell:
 
 @dataclass(slots=True)
 class Measured:
-    """Seconds of every round, by system: by the clock, and of this process's processor time.
-
-    `by_processor`: the systems whose ratio is one of processor times.
-    """
+    """Seconds of every round, by system."""
 
     cell: Cell
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    processor: dict[str, list[float]] = field(default_factory=dict)
-    by_processor: frozenset[str] = frozenset()
 
     def speed(self, system: str) -> float:
         """Median tokens a second."""
@@ -56,31 +63,32 @@ class Measured:
 
     def ratio(self, system: str) -> tuple[float, float, float]:
         """The engine's speed as a multiple of another system's, round by round: median, least, most."""
-        times = self.processor if system in self.by_processor else self.seconds
-        pairs = zip(times[system], times["engine"], strict=False)
+        pairs = zip(self.seconds[system], self.seconds["engine"], strict=False)
         found = [other / own for other, own in pairs]
         return statistics.median(found), min(found), max(found)
 
 
-async def measure(
-    cell: Cell, draws: dict[str, Draws], rounds: int, seed: int, by_processor: frozenset[str] = frozenset()
-) -> Measured:
+async def measure(cell: Cell, draws: dict[str, Draws], rounds: int, seed: int) -> Measured:
     """All systems, one after the other, in every round, the order turned by one each time."""
-    measured = Measured(cell, {name: [] for name in draws}, {name: [] for name in draws}, by_processor)
-    ids = torch.randint(5, 400, (cell.prompt,), generator=torch.Generator().manual_seed(seed)).tolist()
+    measured = Measured(cell, {name: [] for name in draws})
+    ids = _prompt(cell.prompt, seed)
     names = list(draws)
     for number in range(rounds):
         turned = names[number % len(names) :] + names[: number % len(names)]
         for name in turned:
             # Another first token each time: no system may answer from a prompt that it has kept.
             prompt = [5 + (seed * 31 + number * 7 + cell.n) % 300, *ids[1:]]
-            started, used = time.perf_counter(), time.process_time()
+            started = time.perf_counter()
             await draws[name](prompt, cell.n, cell.tokens)
             measured.seconds[name].append(time.perf_counter() - started)
-            measured.processor[name].append(time.process_time() - used)
         if max(times[-1] for times in measured.seconds.values()) > _ENOUGH_S:
             break
     return measured
+
+
+def _prompt(length: int, seed: int) -> list[int]:
+    drawn: list[int] = torch.randint(5, 400, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+    return drawn
 
 
 def lines(all_measured: Sequence[Measured], others: Sequence[str]) -> list[str]:
@@ -114,7 +122,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--systems", default="generate,batching", help="what to compare with; empty: nothing")
-    parser.add_argument("--statistics", action="store_true", help="also without statistics, for what they cost")
+    parser.add_argument("--statistics", action="store_true", help="also what statistics cost")
     parser.add_argument(
         "--vllm", type=Path, default=None, help="an interpreter that has vLLM, to compare with that too"
     )
@@ -128,22 +136,33 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Measured]:
     found: list[Measured] = []
-    others = [name for name in options.systems.split(",") if name] + ["bare"] * options.statistics
+    others = [name for name in options.systems.split(",") if name]
     others += ["vllm"] * (options.vllm is not None)
-    by_processor = frozenset() if on_gpu(options.device) else frozenset({"bare"})
     for name in options.models.split(","):
         async with systems(name, others, options.device, options.threads, options.vllm) as (draws, engine):
             await measure(Cell(name, 2, 32, 8), draws, 1, options.seed)  # warms up
             for prompt in options.prompts:
                 for n in options.n:
                     cell = Cell(name, n, prompt, options.tokens)
-                    found.append(await measure(cell, draws, options.rounds, options.seed, by_processor))
+                    found.append(await measure(cell, draws, options.rounds, options.seed))
                     sys.stderr.write("\n".join(lines(found[-1:], others)[2:]) + "\n")
+            if options.statistics:
+                _say_costs(name, options, say)
             if options.mixed:
                 async with started(name, options.device, options.threads, rows=1 << 20) as bigger:
                     say(await mixed_load(name, engine, bigger, options.seed, options.rounds))
     say("\n".join(lines(found, others)))
     return found
+
+
+def _say_costs(name: str, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    model, sampling = spelled(name, options.device), Sampling(temperature=TEMPERATURE, max_tokens=options.tokens)
+    for length in options.prompts:
+        prompt = _prompt(length, options.seed)
+        for n in options.n:
+            orders = [ordered(prompt, n, sampling) for _ in range(options.rounds)]
+            cost = statistics_cost(model, orders, Limits(ROWS, CACHE))
+            say(f"{name}, n {n}, prompt {length}: statistics add {cost}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,11 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(machine(options.device))
     found = asyncio.run(_run(options, say))
     if options.json is not None:
-        rows = [
-            {"model": m.cell.model, "n": m.cell.n, "prompt": m.cell.prompt}
-            | {"seconds": m.seconds, "processor": m.processor}
-            for m in found
-        ]
+        rows = [{"model": m.cell.model, "n": m.cell.n, "prompt": m.cell.prompt, "seconds": m.seconds} for m in found]
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0
 
