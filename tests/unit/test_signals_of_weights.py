@@ -13,6 +13,8 @@ from service.candidates import AnswerClass
 from service.catalog import Pool
 from service.contract import AnswerRequest
 from service.errors import BadRequest
+from service.evidence import Claims
+from service.evidence_reply import Certificate, Void
 from service.plan import make_plan
 from service.reply import confidence
 from service.settings import Settings
@@ -26,11 +28,16 @@ def lettered(panel_of):
     return lambda answers, **statistics: panel_of(samples(answers, **statistics), Choice())
 
 
+def signals_of(found, candidates):
+    """The signals of a verdict of which nothing is claimed."""
+    return confidence(found, Claims(Certificate(void=Void.NOT_COUNTED)), candidates)
+
+
 def test_shares_are_of_votes_also_where_weights_overrule_the_count(lettered) -> None:
     """B wins with one vote of four: share 1/4, margin (1 - 3) / 4; of weight it has 0.9 of 1.2."""
     panel = lettered("AAAB", p_true=[0.1, 0.1, 0.1, 0.9])
     found = verdict("weighted_vote", panel, statistic="p_true")
-    signals = confidence(found, panel.candidates)
+    signals = signals_of(found, panel.candidates)
     assert (found.answer, signals.vote_share, signals.margin, signals.support) == ("B", 0.25, -0.5, 0.25)
     assert found.ranking[0].share == pytest.approx(0.75)
     assert signals.posterior == pytest.approx(6 / 32)  # of 5 tosses fewer than 2 fall one way: 1 + 5
@@ -40,7 +47,7 @@ def test_shares_are_of_votes_also_where_weights_overrule_the_count(lettered) -> 
 def test_statistics_are_the_means_over_the_answer_s_samples(lettered) -> None:
     """Of A's two one has an entropy; B's are not A's."""
     panel = lettered("ABA", p_true=[0.2, 0.9, 0.6], entropy=[None, 3.0, 1.0])
-    found = confidence(verdict("vote", panel), panel.candidates).statistics
+    found = signals_of(verdict("vote", panel), panel.candidates).statistics
     assert found is not None
     assert found.p_true == pytest.approx(0.4)
     assert found.entropy == 1.0
@@ -50,17 +57,17 @@ def test_statistics_are_the_means_over_the_answer_s_samples(lettered) -> None:
 def test_an_answer_that_nobody_gave_has_no_statistics(lettered) -> None:
     panel = lettered("ABA", p_true=[0.2, 0.9, 0.6])
     new = replace(verdict("vote", panel), answer="D", sample_index=None, novel=True, support=0.0)
-    assert confidence(new, panel.candidates).statistics is None
+    assert signals_of(new, panel.candidates).statistics is None
 
 
 def test_switched_votes_are_certified_by_weight(lettered) -> None:
     """A leads by 4 * 1 against 0.5; two votes of A move it by 2 each: 3.5 - 2 > 0, 3.5 - 4 < 0: one."""
     panel = of_models(lettered("AAAAB"), "xxxxy", {"y": 0.5})
-    assert confidence(verdict("vote", panel), panel.candidates).certified_flips == 1
+    assert signals_of(verdict("vote", panel), panel.candidates).certified_flips == 1
     plain = lettered("AAAAB")
-    assert confidence(verdict("vote", plain), plain.candidates).certified_flips == 1  # (4 - 1 - 1) // 2
+    assert signals_of(verdict("vote", plain), plain.candidates).certified_flips == 1  # (4 - 1 - 1) // 2
     best = lettered("AAAB", p_true=[0.9, 0.8, 0.7, 0.1])
-    assert confidence(verdict("best_of_n", best, statistic="p_true"), best.candidates).certified_flips == 0
+    assert signals_of(verdict("best_of_n", best, statistic="p_true"), best.candidates).certified_flips == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(-3, 9)), min_size=1, max_size=6))
