@@ -32,6 +32,7 @@ from workers.backends.torch_local.bench_systems import (
     started,
     systems,
 )
+from workers.backends.torch_local.bench_vllm import VLLM
 from workers.backends.torch_local.scheduler import Limits
 from workers.wire.messages import Sampling
 
@@ -126,6 +127,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--vllm", type=Path, default=None, help="an interpreter that has vLLM, to compare with that too"
     )
+    parser.add_argument("--vllm-eager", action="store_true", help="that one without its compilation")
     parser.add_argument("--mixed", action="store_true", help="also 50 jobs that arrive at random")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="auto")
@@ -137,9 +139,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Measured]:
     found: list[Measured] = []
     others = [name for name in options.systems.split(",") if name]
-    others += ["vllm"] * (options.vllm is not None)
+    vllm = VLLM(options.vllm, options.vllm_eager) if options.vllm is not None else None
+    others += ["vllm"] * (vllm is not None)
     for name in options.models.split(","):
-        async with systems(name, others, options.device, options.threads, options.vllm) as (draws, engine):
+        async with systems(name, others, options.device, options.threads, vllm) as (draws, engine):
             await measure(Cell(name, 2, 32, 8), draws, 1, options.seed)  # warms up
             for prompt in options.prompts:
                 for n in options.n:
