@@ -20,8 +20,8 @@ def test_it_compares_the_engine_with_transformers(tmp_path: Path, capsys: pytest
     printed = capsys.readouterr().out.splitlines()
     rows = [line for line in printed if line.startswith(f"| {folder} ")]
     assert [row.split(" | ")[1:3] for row in rows] == [["1", "9"], ["3", "9"]]
-    costs = [line for line in printed if "statistics add" in line]
-    assert [cost.split(":")[0] for cost in costs] == [f"{folder}, n 1, prompt 9", f"{folder}, n 3, prompt 9"]
+    costs = [line for line in printed if ", statistics: " in line]
+    assert [cost.split(", ")[1:3] for cost in costs] == [["n 1", "prompt 9"], ["n 3", "prompt 9"]]
     assert all("2 rounds" in cost for cost in costs)
     cells = json.loads(out.read_text())
     assert [{name: len(times) for name, times in cell["seconds"].items()} for cell in cells] == [
@@ -31,7 +31,7 @@ def test_it_compares_the_engine_with_transformers(tmp_path: Path, capsys: pytest
 
 STAND_IN = """
 import json, os, sys
-assert os.path.exists(sys.argv[1] + "/model.safetensors") and int(sys.argv[2]) == 99
+assert os.path.exists(sys.argv[1] + "/model.safetensors") and sys.argv[2:] == ["99", "0"]
 assert "CONCLAVE_DATA" not in os.environ
 print(json.dumps("vllm 0"), flush=True)
 for line in sys.stdin:
@@ -47,7 +47,7 @@ async def test_vllm_is_asked_in_an_interpreter_of_its_own(tmp_path: Path) -> Non
     model = network(str(make_tiny_model(tmp_path / "model", hidden=32, layers=1)), torch.device("cpu"))
     child = tmp_path / "child.py"
     child.write_text(STAND_IN)
-    async with bench_vllm.vllm_system(Path(sys.executable), model, 1, 99, 0.8, child=child) as draw:
+    async with bench_vllm.vllm_system(bench_vllm.VLLM(Path(sys.executable), child=child), model, 1, 99, 0.8) as draw:
         await draw([3, 4], 5, 7)
         with pytest.raises(RuntimeError, match="did not draw"):
             await draw([2], 5, 7)

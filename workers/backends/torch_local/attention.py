@@ -1,6 +1,6 @@
 """Attention in place of transformers' own: over prompts that several rows share, and over each row's own tokens.
 
-transformers' modelling code runs as it is; where a layer attends, it calls `_attention`, which hands over to the pass
+transformers' modelling code runs as it is; where a layer attends, it calls `attend`, which hands over to the pass
 that the forward call was given. Two kinds of pass keep their keys and values in memory of their own (`memory.py`).
 """
 
@@ -29,7 +29,7 @@ class Pass(Protocol):
         ...
 
 
-def _attention(
+def attend(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -40,6 +40,7 @@ def _attention(
     scaling: float | None = None,
     **features: object,
 ) -> tuple[torch.Tensor, None]:
+    """What transformers' modelling code calls in place of its own attention. Raises ValueError for what is not done."""
     asked = [name for name in _UNSUPPORTED if features.get(name) is not None]
     if asked:
         raise ValueError(f"the model's attention asks for {', '.join(asked)}, which this engine does not do")
@@ -47,7 +48,7 @@ def _attention(
     return step.attend(module.layer_idx, query, key, value, scale), None
 
 
-AttentionInterface.register(NAME, _attention)
+AttentionInterface.register(NAME, attend)
 
 
 def causal(

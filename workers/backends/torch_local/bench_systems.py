@@ -17,7 +17,7 @@ import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
-from workers.backends.torch_local.bench_vllm import vllm_system
+from workers.backends.torch_local.bench_vllm import VLLM, vllm_system
 from workers.backends.torch_local.engine import Engine
 from workers.backends.torch_local.model import LoadedModel, adopt
 from workers.backends.torch_local.rows import Order
@@ -97,9 +97,9 @@ def network(name: str, device: torch.device) -> Any:
 
 @contextlib.asynccontextmanager
 async def systems(
-    name: str, others: Sequence[str], device: str, threads: int | None, vllm: Path | None = None
+    name: str, others: Sequence[str], device: str, threads: int | None, vllm: VLLM | None = None
 ) -> AsyncIterator[tuple[dict[str, Draws], Engine]]:
-    """The engine and the others asked for, each with weights of its own; `vllm` names the interpreter for that one."""
+    """The engine and the others asked for, each with weights of its own."""
     place = _place(device)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     made: dict[str, Draws] = {}

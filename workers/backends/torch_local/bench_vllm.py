@@ -7,6 +7,7 @@ import os
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,20 @@ CHILD = Path(__file__).with_name("bench_vllm_child.py")
 _START_S, _ANSWER_S = 900.0, 3_600.0
 
 
+@dataclass(frozen=True, slots=True)
+class VLLM:
+    """Which interpreter has it, and whether it leaves out its compilation, which takes minutes at the start."""
+
+    interpreter: Path
+    eager: bool = False
+    child: Path = CHILD
+
+
 @contextlib.asynccontextmanager
 async def vllm_system(
-    interpreter: Path, model: Any, threads: int | None, cache: int, temperature: float, *, child: Path = CHILD
+    vllm: VLLM, model: Any, threads: int | None, cache: int, temperature: float
 ) -> AsyncIterator[Callable[[list[int], int, int], Awaitable[None]]]:
-    """A vLLM with the weights of `model`, as long as the context; what it draws with.
+    """One with the weights of `model`, as long as the context; what it draws with.
 
     Raises RuntimeError where it ends or draws something else than was asked for, and TimeoutError.
     """
@@ -26,7 +36,7 @@ async def vllm_system(
         model.save_pretrained(folder)
         process = await asyncio.create_subprocess_exec(
             # -P: the modules beside the file are not those that vLLM means.
-            *(str(interpreter), "-P", str(child), folder, str(cache)),
+            *(str(vllm.interpreter), "-P", str(vllm.child), folder, str(cache), str(int(vllm.eager))),
             stdin=PIPE,
             stdout=PIPE,
             env=_environment(folder, threads),

@@ -1,7 +1,7 @@
 """vLLM in an interpreter of its own, asked in lines: run by `bench_vllm.py`, imported by nobody.
 
-Arguments: a model folder, bytes of cache. A line in: prompt token ids, n, new tokens, temperature, as JSON. A line out:
-how many tokens each sample has. The first line out says that it is ready, and which vLLM it is.
+Arguments: a model folder, bytes of cache, 1 for vLLM without compilation. A line in: prompt token ids, n, new tokens,
+temperature, as JSON. A line out: how many tokens each sample has. The first line out says which vLLM is ready.
 """
 
 import json
@@ -29,6 +29,7 @@ def main() -> None:
         max_num_seqs=128,
         kv_cache_memory_bytes=int(sys.argv[2]),
         hf_overrides={"max_position_embeddings": LONGEST},
+        enforce_eager=sys.argv[3] == "1",
         disable_log_stats=True,
     )
     distribution = packages_distributions()["vllm"][0]

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from workers.backends.torch_local.bench_mixed import mixed_load
-from workers.backends.torch_local.bench_statistics import statistics_cost
+from workers.backends.torch_local.bench_steps import Switch, added, compiled, draw_statistics
 from workers.backends.torch_local.bench_systems import (
     CACHE,
     ROWS,
@@ -32,6 +32,8 @@ from workers.backends.torch_local.bench_systems import (
     started,
     systems,
 )
+from workers.backends.torch_local.bench_vllm import VLLM
+from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.scheduler import Limits
 from workers.wire.messages import Sampling
 
@@ -126,6 +128,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--vllm", type=Path, default=None, help="an interpreter that has vLLM, to compare with that too"
     )
+    parser.add_argument("--vllm-eager", action="store_true", help="that one without its compilation")
+    parser.add_argument("--compiled", action="store_true", help="also what torch.compile makes of a step")
     parser.add_argument("--mixed", action="store_true", help="also 50 jobs that arrive at random")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="auto")
@@ -137,17 +141,18 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Measured]:
     found: list[Measured] = []
     others = [name for name in options.systems.split(",") if name]
-    others += ["vllm"] * (options.vllm is not None)
+    vllm = VLLM(options.vllm, options.vllm_eager) if options.vllm is not None else None
+    others += ["vllm"] * (vllm is not None)
     for name in options.models.split(","):
-        async with systems(name, others, options.device, options.threads, options.vllm) as (draws, engine):
+        async with systems(name, others, options.device, options.threads, vllm) as (draws, engine):
             await measure(Cell(name, 2, 32, 8), draws, 1, options.seed)  # warms up
             for prompt in options.prompts:
                 for n in options.n:
                     cell = Cell(name, n, prompt, options.tokens)
                     found.append(await measure(cell, draws, options.rounds, options.seed))
                     sys.stderr.write("\n".join(lines(found[-1:], others)[2:]) + "\n")
-            if options.statistics:
-                _say_costs(name, options, say)
+            if options.statistics or options.compiled:
+                _say_steps(name, options, say)
             if options.mixed:
                 async with started(name, options.device, options.threads, rows=1 << 20) as bigger:
                     say(await mixed_load(name, engine, bigger, options.seed, options.rounds))
@@ -155,14 +160,18 @@ async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[
     return found
 
 
-def _say_costs(name: str, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+def _say_steps(name: str, options: argparse.Namespace, say: Callable[[str], None]) -> None:
     model, sampling = spelled(name, options.device), Sampling(temperature=TEMPERATURE, max_tokens=options.tokens)
-    for length in options.prompts:
-        prompt = _prompt(length, options.seed)
-        for n in options.n:
-            orders = [ordered(prompt, n, sampling) for _ in range(options.rounds)]
-            cost = statistics_cost(model, orders, Limits(ROWS, CACHE))
-            say(f"{name}, n {n}, prompt {length}: statistics add {cost}")
+    asked: list[tuple[str, LoadedModel, Switch]] = []
+    if options.statistics:
+        asked.append(("statistics", model, draw_statistics))
+    if options.compiled:
+        asked.append(("torch.compile", *compiled(model)))
+    for what, form, switch in asked:
+        for length in options.prompts:
+            for n in options.n:
+                orders = [ordered(_prompt(length, options.seed), n, sampling) for _ in range(options.rounds)]
+                say(f"{name}, n {n}, prompt {length}, {what}: {added(form, orders, Limits(ROWS, CACHE), switch)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
