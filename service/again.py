@@ -43,4 +43,7 @@ def of_parent(answer: Answer, parent: str) -> Answer:
         "completion_tokens": sum(call.completion_tokens for call in calls),
         "saved_tokens": 0,
     }
-    return answer.model_copy(update={"parent": parent, "usage": answer.usage.model_copy(update=spent)})
+    free = {"prompt_tokens": 0, "completion_tokens": 0}
+    members = answer.members and [member.model_copy(update=free) for member in answer.members]
+    usage = answer.usage.model_copy(update=spent)
+    return answer.model_copy(update={"parent": parent, "usage": usage, "members": members})

@@ -1,9 +1,10 @@
 """Calls of an aggregator to a model: through the same queue as sampling, counted, bounded, recorded."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 
 from service.draws import Draw
 from service.gather import Line, Order, alike, gather_samples
@@ -13,49 +14,94 @@ from workers.wire.messages import Failure, FailureKind, Message, Sample, Samplin
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One recorded call."""
+    """One recorded call. `model`: the pool that was asked."""
 
     batch: str
+    model: str
     messages: tuple[Message, ...]
+    prefix: str
     sample: Sample
 
 
 @dataclass(slots=True)
 class QueueAsk:
-    """Asks the plan's model. `most_calls` bounds the calls; `deadline` is the answer's, on the monotonic clock."""
+    """Asks the plan's model, or another.
+
+    `most_calls` bounds the calls; `deadline` is the answer's, on the monotonic clock. `waited_s`: for how long at least
+    one call was on its way.
+    """
 
     plan: Plan
     line: Line
     deadline: float
     most_calls: int
-    calls: list[Call] = field(default_factory=list)
     waited_s: float = 0.0
-    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _calls: dict[int, list[Call]] = field(default_factory=dict)
+    _begun: int = 0
+    _waiting: int = 0
+    _since: float = 0.0
 
-    async def __call__(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> tuple[Sample, ...]:
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """All calls, in the order in which they were begun."""
+        return tuple(call for number in sorted(self._calls) for call in self._calls[number])
+
+    async def __call__(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        n: int = 1,
+        *,
+        prefix: str = "",
+        model: str | None = None,
+    ) -> tuple[Sample, ...]:
         """Draws `n` samples of `messages`; what does not come in time carries the failure `timeout`."""
-        if len(self.calls) + n > self.most_calls:
+        if self._begun + n > self.most_calls:
             raise RuntimeError(f"{self.plan.aggregator.name} asks more often than max_calls says")
-        prompt, batch = tuple(messages), f"call{next(self._numbers)}"
+        self._begun += n
+        number = len(self._calls) + 1
+        recorded = self._calls[number] = []
+        draw = Draw(model or self.plan.model, tuple(messages), sampling, prefix=prefix)
         order = Order(
             answer_id=self.plan.answer_id,
-            batch=batch,
+            batch=f"call{number}",
             n=n,
             deadline=self.deadline,
-            draws=alike(Draw(self.plan.model, prompt, sampling)),
+            draws=alike(draw),
         )
-        gathered = await gather_samples(self.line, order)
-        self.waited_s += gathered.total_s
+        with self._waited():
+            gathered = await gather_samples(self.line, order)
         late = Failure(kind=FailureKind.TIMEOUT, detail="no reply within the answer's budget")
         samples = tuple(gathered.samples.get(i) or Sample(index=i, failure=late) for i in range(n))
-        self.calls += [Call(batch, prompt, sample) for sample in samples]
+        recorded += [Call(order.batch, draw.model, draw.messages, prefix, sample) for sample in samples]
         return samples
+
+    @contextmanager
+    def _waited(self) -> Iterator[None]:
+        """Counts the time in which one call or several wait, once."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self.waited_s += time.monotonic() - self._since
 
 
 class NoAsk:
     """Stands where no model can be asked: every call fails with `unsupported`, so asking methods fall back."""
 
-    async def __call__(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> tuple[Sample, ...]:
+    async def __call__(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        n: int = 1,
+        *,
+        prefix: str = "",
+        model: str | None = None,
+    ) -> tuple[Sample, ...]:
         """Fails every sample."""
         await asyncio.sleep(0)
         failure = Failure(kind=FailureKind.UNSUPPORTED, detail="no model can be asked here")

@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from service.answer_types.base import AnswerType
-from service.candidates import AnswerClass, Candidate, Exclusion
+from service.candidates import AnswerClass, Candidate
 from service.confidence.certificate import LabelTest, LeaderTest, MajorityTest
 from service.confidence.support import support_lower
+from workers.wire.messages import FinishReason, Sample
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Evidence:
         for candidate in candidates:
             if self.ended or candidate.sample.index < self.looked:
                 continue
-            if candidate.sample.index > self.looked or candidate.excluded is Exclusion.FAILED:
+            if candidate.sample.index > self.looked or _failed(candidate.sample):
                 self.ended = True
                 continue
             self.looked += 1
@@ -64,6 +65,11 @@ class Evidence:
     def support(self, held: Collection[Hashable], kinds: int = 1) -> float:
         """The lower bound of the class's share at 95 %."""
         return support_lower(self.labels, held, 0.05 / kinds)
+
+
+def _failed(sample: Sample) -> bool:
+    """True if there is no completion, whatever else keeps the sample from voting."""
+    return sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED
 
 
 def divided(candidates: Iterable[Candidate]) -> bool:

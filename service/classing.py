@@ -85,7 +85,9 @@ class Classifier:
         task: Task,
         judgement: Judgement | None = None,
         judge: Judge | None = None,
+        shown: Callable[[int], tuple[int, ...] | None] = lambda index: None,
     ) -> None:
+        self._shown = shown
         self.extractable = answer_type.name != "text"
         self._type = answer_type
         self._task = task
@@ -100,10 +102,15 @@ class Classifier:
                     one = replace(one, apart=group.speaker.apart)
                 self._known.setdefault(one.identity, []).append((one, published))
 
-    def extract(self, text: str) -> Extraction | None:
-        """The answer in a text, thinking stripped; None if there is none."""
+    def extract(self, text: str, index: int | None = None) -> Extraction | None:
+        """The answer in a text, thinking stripped; None if there is none.
+
+        `index`: the sample whose prompt it answers, where its options stood in an order of their own.
+        """
         visible, unclosed = strip_thinking(text)
-        return None if unclosed else self._type.extract(visible, self._task)
+        shown = None if index is None else self._shown(index)
+        task = self._task if shown is None else replace(self._task, shown=shown)
+        return None if unclosed else self._type.extract(visible, task)
 
     async def find(self, extraction: Extraction) -> AnswerClass | None:
         """The class among the candidates' to which the answer belongs; None if it is new."""

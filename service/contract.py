@@ -7,10 +7,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from service.candidates import Exclusion
 from service.evidence_reply import Confidence
+from service.members import MemberReply, MixedRequest
+from service.members import ModelName as ModelName
 from service.sampling_request import SamplingRequest, Strict
 from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics, Text, encodable
-
-ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
 
 class Choice(BaseModel):
@@ -38,20 +38,17 @@ class Budget(Strict):
     tokens: int | None = Field(default=None, ge=1, lt=2**53, description="completion tokens over all samples")
 
 
-class AnswerRequest(Strict):
+class AnswerRequest(MixedRequest):
     """A question, and how to answer it."""
 
-    model: ModelName
     question: Text | None = Field(default=None, min_length=1)
     messages: tuple[Message, ...] | None = Field(default=None, min_length=1)
     question_id: Line | None = Field(default=None, max_length=200, description="names a recorded question (replay)")
-    n: int = Field(default=8, ge=1, lt=2**31)
     aggregator: Named = "auto"
     answer_type: Named = "auto"
     choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
     sampler: Named | None = Field(default=None, description="choice_shuffle where there are choices, else iid")
     stop: Named | None = Field(default=None, description="lead for counting votes, none otherwise, if left out")
-    members: None = Field(default=None, description="mixed ensembles: not served by this version")
     sampling: SamplingRequest = SamplingRequest()
     budget: Budget = Budget()
     quorum: int = Field(default=1, ge=1, lt=2**31)
@@ -115,7 +112,8 @@ class Status(StrEnum):
 
 
 class AggregatorReply(BaseModel):
-    """Which aggregator chose, with which options; `route` is why `auto` took it, `notes` what it found on its way."""
+    """Which aggregator chose, with which options; `route`: why `auto` took it; `notes`, `facts`: what it found and
+    measured on its way."""
 
     name: str
     options: dict[str, object] = {}
@@ -123,6 +121,7 @@ class AggregatorReply(BaseModel):
     fallback_reason: str | None = None
     route: str | None = None
     notes: list[str] = []
+    facts: dict[str, float] = {}
 
 
 class Shadow(BaseModel):
@@ -178,7 +177,8 @@ class SampleReply(BaseModel):
     """One sample with the answer found in it, or why it does not vote.
 
     `variant`: in what its prompt or settings differed from other samples'. `shown`: the order in which its prompt
-    listed the options, where that was its own: its k-th option was the caller's option `shown[k]`, from 0.
+    listed the options, where that was its own: its k-th option was the caller's option `shown[k]`, from 0. `model`:
+    the member that it was drawn from, where there are several.
     """
 
     index: int
@@ -195,12 +195,15 @@ class SampleReply(BaseModel):
     statistics: SampleStatistics
     variant: str | None = None
     shown: list[int] | None = None
+    model: str | None = None
 
 
 class CallReply(BaseModel):
-    """One call of an aggregator to a model."""
+    """One call of an aggregator to a model. `prefix`: how the completion was made to begin; `text` is what follows."""
 
     batch: str
+    model: str = ""
+    prefix: str = ""
     messages: list[Message]
     text: str
     finish_reason: FinishReason | None
@@ -286,6 +289,7 @@ class Answer(BaseModel):
     sampler: SamplerReply | None = None
     confidence: Confidence = Confidence()
     candidates: list[CandidateReply] = []
+    members: list[MemberReply] | None = None
     samples: list[SampleReply] | None = None
     calls: list[CallReply] | None = None
     usage: Usage = Usage()

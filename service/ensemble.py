@@ -19,7 +19,7 @@ from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
 from service.scoring import Scores, Texts, score
-from service.stopping.base import seconds_of
+from service.stopping.base import is_shadow, seconds_of
 from workers.wire.messages import SAMPLES, Failure, Sample
 
 SAMPLING_SHARE = 0.75
@@ -66,7 +66,7 @@ async def solve(
         judge,
         plan.shown,
         lead=plan.lead,
-        blocks=plan.blocks,
+        mix=plan.mix,
         elapsed=lambda: time.monotonic() - started,
     )
     gathered = drawn or await _draw(plan, line, reader, started)
@@ -76,7 +76,7 @@ async def solve(
     ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
-    spent = Spent(now - started, now - decided, ask.waited_s, tuple(ask.calls))
+    spent = Spent(now - started, now - decided, ask.waited_s, ask.calls)
     return make_answer(
         plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
     )
@@ -129,6 +129,7 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
         stops=reader.stops,
         ask_at=_ask_at(plan, started),
         wave=plan.wave,
+        ends=() if is_shadow(plan.stop) else plan.mix.blocks,
         question_id=plan.question_id,
     )
     return await gather_samples(line, order)
@@ -146,9 +147,11 @@ async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = N
         task=plan.task,
         candidates=reading.candidates,
         classes=reading.classes,
-        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge),
+        classify=Classifier(reading.candidates, reading.answer_type, plan.task, reading.judgement, judge, plan.shown),
         seed=plan.seed,
         templates=plan.templates,
+        draws=lambda index: plan.draws(range(index, index + 1))[0],
+        member_weights=plan.mix.weights if plan.mix.weighted else {},
     )
     aggregator, route = plan.aggregator, None
     if isinstance(aggregator, Auto):

@@ -12,6 +12,7 @@ from service.gather import Gathered
 from service.plan import Plan
 from service.reading import Reading, Shadowed
 from service.stopping.base import cut_of
+from workers.wire.messages import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,15 @@ def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregato
     chosen = chosen_class(verdict)
     evidence = evidence_for(reading.answer_type)
     evidence.see(reading.candidates)
-    void = _void(plan, verdict, aggregator)
+    void = _void(plan, reading, verdict, aggregator)
     if void is None and not evidence.looked:
         void = Void.FIRST_SAMPLE_MISSING
     if void is not None or chosen is None:
         return Claims(Certificate(void=void or Void.NOT_COUNTED), ppr=bound)
     if evidence.exact and divided(reading.candidates):
         return Claims(Certificate(void=Void.UNITS_DIFFER), ppr=bound)
+    if reading.kinds is None:
+        return Claims(Certificate(void=Void.TYPE_UNFORESEEN), ppr=bound)
     held = evidence.held(reading.candidates, chosen)
     p = evidence.p(held, reading.kinds)
     certificate = Certificate(p=p, draws=evidence.test.seen, test="leader" if evidence.exact else "majority")
@@ -50,15 +53,16 @@ def chosen_class(verdict: Verdict) -> AnswerClass | None:
     return None if verdict.novel else next((found for found in classes if found.answer == verdict.answer), None)
 
 
-def _void(plan: Plan, verdict: Verdict, aggregator: Aggregator) -> Void | None:
-    """Which assumption does not hold, by what was planned; None if all do."""
-    counted = aggregator.counts_votes or verdict.fallback_from is not None
+def _void(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Void | None:
+    """Which assumption does not hold; None if all do. Who chooses again among stored samples plans no cut of theirs."""
+    counted = (aggregator.counts_votes or verdict.fallback_from is not None) and not plan.mix.weighted
+    cut = any(candidate.sample.finish_reason is FinishReason.CUT for candidate in reading.candidates)
     broken = {
         Void.NO_ANSWER: verdict.answer is None,
         Void.NOT_COUNTED: not counted,
         Void.DEPENDENT_SAMPLES: not plan.sampler.independent,
-        Void.SEVERAL_MODELS: len(plan.blocks) > 1,
-        Void.SAMPLES_CUT: cut_of(plan.stop) is not None,
+        Void.SEVERAL_MODELS: not plan.mix.independent,
+        Void.SAMPLES_CUT: cut or cut_of(plan.stop) is not None,
     }
     return next((reason for reason, holds in broken.items() if holds), None)
 
@@ -95,5 +99,5 @@ def _begun(plan: Plan, found: Shadowed) -> frozenset[int]:
     if not plan.stop.in_order:
         return found.came
     wave = plan.stop.wave or plan.n
-    ends = next((end for end in plan.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
+    ends = next((end for end in plan.mix.blocks if end >= found.counted.stop), -(-found.counted.stop // wave) * wave)
     return frozenset(range(min(plan.n, ends)))

@@ -15,7 +15,9 @@ class Void(StrEnum):
     counting votes. `dependent_samples`: the sampler's draws are not independent draws from one distribution.
     `several_models`: members have fixed shares of the samples, which is no one distribution. `samples_cut`: samples
     were ended by a bar that other samples set. `units_differ`: one value was seen with several units, and which of them
-    bare numbers join depends on the other samples. `first_sample_missing`: in launch order nothing has come.
+    bare numbers join depends on the other samples. `type_unforeseen`: `auto` decided on an answer type that the
+    question does not ask for (`tool_call`), which is none of those among which the error is shared.
+    `first_sample_missing`: in launch order nothing has come.
     """
 
     NO_ANSWER = "no_answer"
@@ -24,6 +26,7 @@ class Void(StrEnum):
     SEVERAL_MODELS = "several_models"
     SAMPLES_CUT = "samples_cut"
     UNITS_DIFFER = "units_differ"
+    TYPE_UNFORESEEN = "type_unforeseen"
     FIRST_SAMPLE_MISSING = "first_sample_missing"
 
 

@@ -64,8 +64,8 @@ class Order:
 
     `stops` is asked after every arrival with the samples so far, and at `ask_at` (same clock) though nothing came; it
     returns which samples count (the rest is left out of the vote), or None to go on. `wave`: samples launched at a
-    time; None launches all at once. An order of another `kind` draws nothing: its sample i holds the values of
-    `texts[i]`, for `entail` with `pairs[i]`.
+    time; None launches all at once. `ends`: where a wave ends in any case, ascending. An order of another `kind` draws
+    nothing: its sample i holds the values of `texts[i]`, for `entail` with `pairs[i]`.
     """
 
     answer_id: str
@@ -76,6 +76,7 @@ class Order:
     stops: Callable[[Mapping[int, Sample], int], Awaitable[range | None]] = _never
     ask_at: float | None = None
     wave: int | None = None
+    ends: tuple[int, ...] = ()
     question_id: str | None = None
     kind: JobKind = "sample"
     texts: tuple[str, ...] = ()
@@ -147,7 +148,9 @@ async def _cancel(line: Line, answer_id: str, job_ids: list[str]) -> None:
 
 def _waves(order: Order) -> list[range]:
     size = order.wave or order.n
-    return [range(first, min(first + size, order.n)) for first in range(0, order.n, size)]
+    ends = [end for end in order.ends if end < order.n]
+    parts = itertools.pairwise([0, *ends, order.n])
+    return [range(at, min(at + size, end)) for start, end in parts for at in range(start, end, size)]
 
 
 async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: dict[str, set[int]]) -> None:
@@ -190,11 +193,13 @@ def _job(order: Order, draw: Draw, run: Sequence[int]) -> Job:
         model=draw.model,
         kind=order.kind,
         messages=draw.messages,
+        prefix=draw.prefix,
         texts=_of_run(order.texts, run),
         pairs=_of_run(order.pairs, run),
         sampling=draw.sampling,
         first=run[0],
         last=run[-1] + 1,
+        skipped=draw.skipped,
         question_id=order.question_id,
         use="sampling" if order.batch == SAMPLES else "aggregation",
     )

@@ -19,6 +19,7 @@ from service.gather import Gathered, Line, Recall
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.plan import Plan, make_plan, meaning, new_answer_id
+from service.pool_fit import member_pools
 from service.progress import gateway_lost, so_far
 from service.sampler_fit import check_embedder
 from service.settings import Settings
@@ -117,7 +118,8 @@ class Lifecycle:
         pool = await self._catalog.pool(request.model)
         asked = meaning(request)
         comparing = await self._catalog.find(asked.model) if asked else None
-        plan = make_plan(request, pool, self._settings, comparing, answer_id=answer_id, seed=seed)
+        members = await member_pools(request, self._catalog)
+        plan = make_plan(request, pool, self._settings, comparing, answer_id=answer_id, seed=seed, members=members)
         await check_embedder(plan.sampler, self._catalog)
         return plan
 

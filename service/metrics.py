@@ -6,6 +6,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from service.contract import Answer, Status
+from service.members import MemberReply
 
 # vLLM's edges for latency, so that panels of both can be laid over each other, with finer ones below.
 LATENCY = (
@@ -35,6 +36,7 @@ LATENCY = (
     960,
 )
 OVERHEAD = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1)
+FACTS = tuple(i / 10 for i in range(-10, 11, 2))
 RATIO = tuple(i / 10 for i in range(11))
 
 
@@ -63,10 +65,28 @@ class Metrics:
         self._saved = counter("conclave_samples_saved", "Samples asked for and not drawn", "model", "stop")
         self._tokens_saved = counter("conclave_tokens_saved", "Tokens that cutting samples saved", "model", "stop")
         self._tokens = counter("conclave_tokens", "Tokens of drawn samples and calls", "model", "direction", "use")
+        self._describe_choosing()
+        self._refused = counter("conclave_replies_refused", "Replies of workers that do not fit the wire schema")
+        self._taken_over = counter("conclave_answers_taken_over", "Answers taken over from a gateway that died")
+        self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
+        self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
+        self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
+        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
+        self._workers = gauge("conclave_workers_live", "Live workers", "model")
+        self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
+            version("conclave"), platform.python_version()
+        ).set(1)
+
+    def _describe_choosing(self) -> None:
+        """The metrics of verdicts."""
+        counter, histogram = self._counter, self._histogram
         self._choosing_s = histogram(
             "conclave_aggregation_duration_seconds", "Samples to verdict", LATENCY, "aggregator"
         )
         self._calls = counter("conclave_aggregation_calls", "Calls of aggregators to a model", "aggregator")
+        self._facts = histogram(
+            "conclave_aggregator_facts_ratio", "What a method measures", FACTS, "aggregator", "fact"
+        )
         self._fallbacks = counter(
             "conclave_aggregator_fallbacks", "Verdicts of the plain vote instead", "aggregator", "reason"
         )
@@ -78,16 +98,6 @@ class Metrics:
             "conclave_distinct_answers", "Classes per answer", (1, 2, 3, 4, 6, 8, 12, 16, 32, 64), "model"
         )
         self._abstained = counter("conclave_abstentions", "Answers withheld", "aggregator", "reason")
-        self._refused = counter("conclave_replies_refused", "Replies of workers that do not fit the wire schema")
-        self._taken_over = counter("conclave_answers_taken_over", "Answers taken over from a gateway that died")
-        self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
-        self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
-        self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
-        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
-        self._workers = gauge("conclave_workers_live", "Live workers", "model")
-        self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
-            version("conclave"), platform.python_version()
-        ).set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -128,6 +138,8 @@ class Metrics:
         if answer.aggregator.fallback_from:
             reason = (answer.aggregator.fallback_reason or "").partition(":")[0]
             self._fallbacks.labels(answer.aggregator.fallback_from, reason).inc()
+        for fact, value in answer.aggregator.facts.items():
+            self._facts.labels(name, fact).observe(value)
         if answer.status is Status.ABSTAINED:
             self._abstained.labels(name, answer.reason or "").inc()
         if answer.candidates:
@@ -137,29 +149,33 @@ class Metrics:
             self._distinct.labels(model).observe(len(answer.candidates))
 
     def _count_samples(self, answer: Answer) -> None:
-        counts, model = answer.usage.samples, answer.model
-        self._requested.labels(model).inc(counts.requested)
-        if answer.stop.stopped:
-            self._saved.labels(model, answer.stop.name).inc(counts.cancelled)
-        self._samples.labels(model, "cancelled").inc(counts.cancelled)
+        model = answer.model
+        for share in _shares(answer):
+            self._requested.labels(share.model).inc(share.requested)
+            cancelled = share.requested - share.finished - share.failed
+            if answer.stop.stopped:
+                self._saved.labels(share.model, answer.stop.name).inc(cancelled)
+            self._samples.labels(share.model, "cancelled").inc(cancelled)
         failed = answer.error.failures if answer.error else None  # an answer that failed carries no samples
         for kind, count in (failed or {}).items():
             self._samples.labels(model, "failed").inc(count)
             self._failures.labels(model, kind).inc(count)
         for sample in answer.samples or []:
-            self._samples.labels(model, sample.excluded.value if sample.excluded else "ok").inc()
+            source = sample.model or model
+            self._samples.labels(source, sample.excluded.value if sample.excluded else "ok").inc()
             if sample.failure is not None:
-                self._failures.labels(model, sample.failure.kind.value).inc()
+                self._failures.labels(source, sample.failure.kind.value).inc()
 
     def _count_tokens(self, answer: Answer) -> None:
         completion = sum(call.completion_tokens for call in answer.calls or [])
         prompt = sum(call.prompt_tokens for call in answer.calls or [])
-        usage, tokens = answer.usage, self._tokens
-        self._tokens_saved.labels(answer.model, answer.stop.name).inc(usage.saved_tokens)
+        tokens = self._tokens
+        self._tokens_saved.labels(answer.model, answer.stop.name).inc(answer.usage.saved_tokens)
         tokens.labels(answer.model, "completion", "aggregation").inc(completion)
         tokens.labels(answer.model, "prompt", "aggregation").inc(prompt)
-        tokens.labels(answer.model, "completion", "sampling").inc(usage.completion_tokens - completion)
-        tokens.labels(answer.model, "prompt", "sampling").inc(usage.prompt_tokens - prompt)
+        for share in _shares(answer):
+            tokens.labels(share.model, "completion", "sampling").inc(share.completion_tokens)
+            tokens.labels(share.model, "prompt", "sampling").inc(share.prompt_tokens)
 
     def reply_refused(self) -> None:
         """A worker's reply was refused at the boundary."""
@@ -183,3 +199,20 @@ class Metrics:
     def render(self) -> bytes:
         """The exposition text."""
         return generate_latest(self.registry)
+
+
+def _shares(answer: Answer) -> list[MemberReply]:
+    """What was asked of each model and came of it: of the members, or of the one model."""
+    if answer.members:
+        return answer.members
+    counts, usage, calls = answer.usage.samples, answer.usage, answer.calls or []
+    alone = MemberReply(
+        model=answer.model,
+        weight=1.0,
+        requested=counts.requested,
+        finished=counts.requested - counts.cancelled - counts.failed,
+        failed=counts.failed,
+        prompt_tokens=usage.prompt_tokens - sum(call.prompt_tokens for call in calls),
+        completion_tokens=usage.completion_tokens - sum(call.completion_tokens for call in calls),
+    )
+    return [alone]

@@ -17,6 +17,8 @@ from service.catalog import Pool
 from service.contract import AnswerRequest, Choice, Named
 from service.draws import Draw
 from service.errors import BadRequest, CapExceeded
+from service.mixing import ALONE, Mix, mix_of
+from service.pool_fit import check_kind, check_pool, check_stop, joined, unheeded
 from service.registry import Plugin, Registry
 from service.sampler_fit import at_odds, check_sampler, default_sampler
 from service.samplers import SAMPLERS
@@ -29,28 +31,16 @@ from service.stopping.base import (
     cut_of,
     is_closed,
     is_shadow,
-    needs_independence,
-    needs_of,
-    seconds_of,
     takes_blocks,
 )
-from workers.wire.job_kinds import serves
 from workers.wire.messages import ConfidenceCut, Message, Provides, Sampling
 
 P = TypeVar("P", bound=Plugin)
 
-_SPECIAL = {
-    "logit_bias": Provides.LOGIT_BIAS,
-    "end_at_answer": Provides.END_AT_ANSWER,
-    "caution": Provides.CAUTIOUS,
-    "probe": Provides.PROBE,
-}
-"""Fields of `sampling` that not all workers heed, and what those provide that do."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The waves, seeds and methods of one answer. `blocks`: where the samples of one model after the other end."""
+    """The waves, seeds and methods of one answer. `mix`: which model each sample is of, where there are several."""
 
     answer_id: str
     model: str
@@ -67,7 +57,7 @@ class Plan:
     budget_s: float
     quorum: int
     templates: Mapping[str, str]
-    blocks: tuple[int, ...] = ()
+    mix: Mix = ALONE
     warnings: tuple[str, ...] = ()
     shelf: Shelf = dataclasses.field(default_factory=Shelf)
     vectors: tuple[tuple[float, ...], ...] = ()
@@ -88,7 +78,8 @@ class Plan:
 
     def draws(self, indices: range, earlier: tuple[Candidate, ...] = ()) -> tuple[Draw, ...]:
         """What each sample of a wave is drawn from, given the candidates of the waves before."""
-        plain = (Draw(self.model, self.messages, self.sampling),) * len(indices)
+        model, skipped = self.mix.model, self.mix.skipped
+        plain = tuple(Draw(model(i) or self.model, self.messages, self.sampling, skipped=skipped(i)) for i in indices)
         wave = Wave(self.task, self.seed, tuple(indices), plain, earlier, self.shelf, self.vectors)
         return self.sampler.draws(wave)
 
@@ -110,21 +101,28 @@ def make_plan(
     *,
     answer_id: str | None = None,
     seed: int | None = None,
+    members: tuple[Pool, ...] = (),
 ) -> Plan:
     """Checks a request against the settings' caps, the registries and the pool; raises BadRequest naming the field.
 
-    `comparing` is the pool that `meaning` names; None where no worker serves it. With the `answer_id` and the `seed` of
-    an answer that was planned before, the plan is that one's again.
+    `members` are the pools of the request's members; then `pool` is that which aggregators ask. `comparing` is the
+    pool that `meaning` names; None where no worker serves it. With the `answer_id` and the `seed` of an answer that was
+    planned before, the plan is that one's again.
     """
     _check_caps(request, settings)
     answer_type = build(ANSWER_TYPES, request.answer_type, "answer_type")
     check_meaning(meaning_of(answer_type), comparing)
     aggregator = build(AGGREGATORS, request.aggregator, "aggregator")
     stop = build(STOPPING_RULES, request.stop or default_stop(aggregator), "stop")
-    named = request.sampler or default_sampler(request, pool, answer_type, aggregator, stop)
+    named = request.sampler or default_sampler(request, joined(pool, members), answer_type, aggregator, stop)
     sampler = build(SAMPLERS, named, "sampler")
-    _check_pool(pool, aggregator, stop, sampler, request.sampling)
-    _check_stop(stop, sampler, request)
+    for place, each in enumerate(members):
+        check_pool(each, aggregator, stop, sampler, request.sampling, f"members.{place}.model")
+    if members:
+        check_kind(pool, "model")
+    else:
+        check_pool(pool, aggregator, stop, sampler, request.sampling)
+    check_stop(stop, sampler, request)
     task, shelf = Task(question=request.asked, choices=request.choices), Shelf(settings.templates, settings.examples)
     check_sampler(sampler, answer_type, task, shelf, request, settings)
     n, warnings = _affordable(request)
@@ -147,47 +145,15 @@ def make_plan(
         budget_s=request.budget.seconds,
         quorum=request.quorum,
         templates=settings.templates,
+        mix=mix_of(request.members, request.mix, seed, one_by_one=takes_blocks(stop)),
         warnings=(
             *warnings,
+            *unheeded(stop, request),
             *_idle_cut(cut_of(stop), n, request.sampling.max_tokens),
-            *at_odds(sampler, aggregator, stop, n),
+            *at_odds(sampler, aggregator, stop, request),
         ),
         shelf=shelf,
     )
-
-
-def _check_pool(
-    pool: Pool, aggregator: Aggregator, stop: StoppingRule, sampler: Sampler, sampling: SamplingRequest
-) -> None:
-    """Refuses what the pool's workers cannot supply; of a pool without a worker nothing is known yet."""
-    if pool.provides is None:
-        return
-    if not serves(pool.provides, "sample"):
-        kinds = ", ".join(sorted(pool.provides))
-        raise BadRequest(f"{pool.model} answers no questions, it only scores texts: {kinds}", field="model")
-    asked = [
-        ("aggregator", aggregator.name, aggregator.needs),
-        ("stop", stop.name, needs_of(stop)),
-        ("sampler", sampler.name, sampler.needs),
-        *((f"sampling.{name}", name, {need}) for name, need in _SPECIAL.items() if getattr(sampling, name)),
-    ]
-    for field, who, needs in asked:
-        if missing := needs - pool.provides:
-            names = ", ".join(sorted(missing))
-            raise BadRequest(f"{who} needs what {pool.model} does not supply: {names}", field=field)
-
-
-def _check_stop(stop: StoppingRule, sampler: Sampler, request: AnswerRequest) -> None:
-    """Refuses a stopping rule that the request gives no sense to."""
-    if needs_independence(stop) and not sampler.independent:
-        raise BadRequest(f"{stop.name} needs independent draws, and those of {sampler.name} are not", field="stop")
-    if is_closed(stop) and request.choices is None:
-        raise BadRequest(f"{stop.name} needs the closed set of answers: choices", field="stop")
-    if takes_blocks(stop) and not request.members:
-        raise BadRequest(f"{stop.name} goes from one model to the next: it needs members", field="stop")
-    seconds = seconds_of(stop)
-    if seconds is not None and seconds >= request.budget.seconds:
-        raise BadRequest(f"{stop.name}: {seconds:g} s is not within budget.seconds", field="stop")
 
 
 def meaning(request: AnswerRequest) -> Meaning | None:

@@ -1,5 +1,6 @@
 """An answer that is not final yet, as far as its stored samples tell."""
 
+import math
 from collections.abc import Mapping
 
 from service.aggregators import AGGREGATORS
@@ -19,11 +20,14 @@ from service.contract import (
     Usage,
 )
 from service.ledger import Record
+from service.member_reply import member_replies
+from service.mixing import Mix, mix_of
 from service.plan import build, default_stop
-from service.reading import Reader
+from service.reading import Reader, Reading
 from service.reply import sample_reply, sampler_of
 from service.samplers import SAMPLERS
-from service.stopping.base import Options
+from service.stopping import STOPPING_RULES
+from service.stopping.base import Options, takes_blocks
 from service.stopping.none import NoStop
 from workers.wire.messages import Sample
 
@@ -44,8 +48,10 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
     def shown(index: int) -> tuple[int, ...] | None:
         return sampler.shown(task, record.seed, index)
 
-    reading = await Reader(task, answer_type, NoStop(Options()), request.n, judge=judge, shown=shown).read(samples)
-    voters = reading.voters
+    one_by_one = request.stop is not None and takes_blocks(build(STOPPING_RULES, request.stop, "stop"))
+    mix = mix_of(request.members, request.mix, record.seed, one_by_one=one_by_one)
+    reader = Reader(task, answer_type, NoStop(Options()), request.n, judge=judge, shown=shown, mix=mix)
+    reading = await reader.read(samples)
     failed = sum(sample.failure is not None for sample in samples.values())
     return Answer(
         id=record.answer_id,
@@ -56,20 +62,29 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
         aggregator=AggregatorReply(name=aggregator.name),
         stop=StopReply(name=_name(request.stop) if request.stop else default_stop(aggregator)),
         sampler=sampler_of(sampler, task),
-        candidates=[
-            CandidateReply(
-                answer=found.answer,
-                votes=len(found.members),
-                weight=float(len(found.members)),
-                share=len(found.members) / voters,
-                spellings=list(found.spellings),
-                samples=list(found.members),
-            )
-            for found in reading.classes
-        ],
+        candidates=_candidates(reading, mix),
+        members=member_replies(mix, request.n, samples),
         samples=[sample_reply(each, shown=shown(each.sample.index)) for each in reading.candidates],
         usage=Usage(samples=SampleCounts(requested=request.n, finished=len(samples) - failed, failed=failed)),
     )
+
+
+def _candidates(reading: Reading, mix: Mix) -> list[CandidateReply]:
+    """The classes with what their votes weigh so far, most weight first."""
+    weight = mix.weight if mix.weighted else lambda index: 1.0
+    weights = {found.members[0]: math.fsum(weight(index) for index in found.members) for found in reading.classes}
+    total = math.fsum(weights.values())
+    return [
+        CandidateReply(
+            answer=found.answer,
+            votes=len(found.members),
+            weight=weights[found.members[0]],
+            share=weights[found.members[0]] / total if total else len(found.members) / reading.voters,
+            spellings=list(found.spellings),
+            samples=list(found.members),
+        )
+        for found in sorted(reading.classes, key=lambda one: (-weights[one.members[0]], one.members[0]))
+    ]
 
 
 async def gateway_lost(record: Record) -> Answer:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.answer_types.base import AnswerType, Judge, is_judged, meaning_of
+from service.answer_types.options import offered
 from service.candidates import AnswerClass, Candidate, Task
 from service.certifying import Evidence, divided, evidence_for
 from service.classing import make_classes
+from service.mixing import ALONE, Mix
 from service.sample_reader import Reading as Reading
 from service.sample_reader import SampleReader, Shown, as_given, count_voters
 from service.stopping.base import (
@@ -57,18 +59,18 @@ class Reader(SampleReader):
         shown: Shown = as_given,
         *,
         lead: bool = False,
-        blocks: tuple[int, ...] = (),
+        mix: Mix = ALONE,
         elapsed: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`lead`: sampling ends also where the rest cannot change the winner. `blocks`: where the samples of one model
-        after the other end. `elapsed`: seconds since the answer was begun.
+        """`lead`: sampling ends also where the rest cannot change the winner. `mix`: which model each sample is of.
+        `elapsed`: seconds since the answer was begun.
         """
-        super().__init__(task, answer_type, judge, shown)
+        super().__init__(task, answer_type, judge, shown, mix.model)
         self._stop = stop
         self._n = n
         self._quorum = quorum
         self._lead = Lead(Options()) if lead or isinstance(stop, Lead) else None
-        self._blocks = blocks
+        self._mix = mix
         self._elapsed = elapsed
         self._evidence: dict[str, Evidence] = {}
         self._checked = 0
@@ -94,7 +96,7 @@ class Reader(SampleReader):
         found = await self._ends(samples, to_come)
         if found is None or not is_shadow(self._stop):
             return found
-        self.shadow = Shadowed(frozenset(samples), found, await self.read(dict(samples), found))
+        self.shadow = Shadowed(frozenset(samples), found, await self._so_far(dict(samples), found))
         return None
 
     async def _ends(self, samples: Mapping[int, Sample], to_come: int) -> range | None:
@@ -119,12 +121,12 @@ class Reader(SampleReader):
         reading = await self._so_far(samples)
         return reading.voters >= self._quorum and self._stop.stops(self._tally(reading, to_come))
 
-    async def _so_far(self, samples: Mapping[int, Sample]) -> Reading:
+    async def _so_far(self, samples: Mapping[int, Sample], kept: range | None = None) -> Reading:
         """The reading while samples are drawn. A pool that says what texts mean is asked once, at the end: until then
         only equal forms are one answer."""
         if meaning_of(self._type) is None:
-            return await self.read(samples)
-        answer_type, why, settled, candidates = self._look(samples)
+            return await self.read(samples, kept)
+        answer_type, why, settled, candidates = self._look(samples, kept)
         return Reading(answer_type, why, settled, candidates, make_classes(candidates, answer_type))
 
     async def _stops_on(self, prefix: Mapping[int, Sample], to_come: int) -> range | None:
@@ -135,7 +137,8 @@ class Reader(SampleReader):
         if self._stop.stops(tally):
             return counted(self._stop, tally)
         # Merged classes lead by no less than the answers that they are merged from, which are looked at with more care.
-        leads = self._lead is not None and self._lead.stops(tally) and self._surely_leads(prefix, to_come)
+        counts = self._mix.weighted or (self._lead is not None and self._lead.stops(tally))
+        leads = counts and self._surely_leads(prefix, to_come)
         return range(len(prefix)) if leads else None
 
     def _tally(self, reading: Reading, to_come: int) -> Tally:
@@ -146,11 +149,11 @@ class Reader(SampleReader):
             counts=tuple(self._counts(reading)),
             to_come=to_come,
             votes=tuple(votes.get(index) for index in indices),
-            option_logprobs=tuple(c.sample.option_logprobs for c in reading.candidates) if closed else (),
+            option_logprobs=tuple(self._likelihoods(c.sample) for c in reading.candidates) if closed else (),
             leading_option=self._option(reading) if closed else None,
             answers=len(self._task.choices) if self._task.choices else None,
             p=self._p(reading) if is_certifying(self._stop) else None,
-            blocks=self._blocks,
+            blocks=self._mix.blocks,
             elapsed_s=self._elapsed(),
         )
 
@@ -159,16 +162,30 @@ class Reader(SampleReader):
             return _cautious(reading.answer_type, reading.classes)
         return [len(found.members) for found in reading.classes]
 
+    def _likelihoods(self, sample: Sample) -> tuple[float, ...]:
+        """The likelihoods of the choices in the caller's order; the sample's are in that of its prompt."""
+        shown, found = self._shown(sample.index), sample.option_logprobs
+        if shown is None or len(shown) != len(found):
+            return found
+        return tuple(found[shown.index(choice)] for choice in range(len(shown)))
+
     def _option(self, reading: Reading) -> int | None:
         """Which of the choices the leader's first sample says, where samples are drawn from the choices."""
-        first = reading.classes[0].members[0] if reading.classes else None
-        said = next((c.sample.text for c in reading.candidates if c.sample.index == first), None)
-        choices = self._task.choices or ()
+        if not reading.classes:
+            return None
+        leader, choices = reading.classes[0], self._task.choices or ()
+        if self._shown(leader.members[0]) is not None:
+            options = offered(self._task)
+            choices, said = options.answers if options else (), leader.answer
+        else:
+            said = next(c.sample.text for c in reading.candidates if c.sample.index == leader.members[0])
         return choices.index(said) if said in choices else None
 
     def _p(self, reading: Reading) -> float | None:
         """The certificate's p-value for the leader of a prefix; each sample is looked at once per answer type."""
         kind = reading.answer_type
+        if reading.kinds is None:
+            return None
         evidence = self._evidence.setdefault(kind.name, evidence_for(kind))
         if evidence.exact and divided(reading.candidates):
             return None
@@ -200,6 +217,16 @@ class Reader(SampleReader):
         if not kind.exact and not is_judged(kind):
             return None
         classes = make_classes(candidates, kind)
+        if self._mix.weighted:
+            return self._outweighing(classes, candidates, together=is_judged(kind))
         counts = _cautious(kind, classes)
         leads = self._lead is not None and self._lead.stops(Tally(counts=tuple(counts), to_come=to_come))
         return classes[0] if classes and leads else None
+
+    def _outweighing(
+        self, classes: Sequence[AnswerClass], candidates: Sequence[Candidate], *, together: bool
+    ) -> AnswerClass | None:
+        here = {candidate.sample.index for candidate in candidates}
+        outstanding = [index for index in range(self._n) if index not in here]
+        place = self._mix.surely_leads([found.members for found in classes], outstanding, together)
+        return classes[place] if outstanding and place is not None else None

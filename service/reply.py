@@ -26,6 +26,7 @@ from service.contract import (
 from service.evidence import Claims, claims, shadow_of
 from service.evidence_reply import Confidence
 from service.gather import Gathered
+from service.member_reply import member_replies, silent
 from service.plan import Plan
 from service.quorum import failures
 from service.reading import Reading, Shadowed
@@ -57,6 +58,7 @@ def make_answer(
 ) -> Answer:
     """The reply, with all samples and calls; the HTTP layer leaves out what was not asked for."""
     status, reason = _status(gathered, verdict)
+    members = member_replies(plan.mix, plan.n, gathered.samples)
     return Answer(
         id=plan.answer_id,
         created=created,
@@ -74,6 +76,7 @@ def make_answer(
             fallback_reason=verdict.fallback_reason,
             route=route,
             notes=list(verdict.notes),
+            facts=dict(verdict.facts),
         ),
         stop=StopReply(
             name=plan.stop.name,
@@ -95,6 +98,7 @@ def make_answer(
             )
             for s in verdict.ranking
         ],
+        members=members,
         samples=[
             sample_reply(candidate, gathered.variants.get(candidate.sample.index), plan.shown(candidate.sample.index))
             for candidate in reading.candidates
@@ -102,7 +106,13 @@ def make_answer(
         calls=[_call(call) for call in spent.calls],
         usage=_usage(plan, gathered, reading, spent),
         timing=_timing(gathered, spent),
-        warnings=[*plan.warnings, *_left_out(reading), *_unjudged(reading), *verdict.warnings],
+        warnings=[
+            *plan.warnings,
+            *(silent(members) if members and not gathered.stopped else ()),
+            *_left_out(reading),
+            *_unjudged(reading),
+            *verdict.warnings,
+        ],
     )
 
 
@@ -190,12 +200,15 @@ def sample_reply(candidate: Candidate, variant: str | None = None, shown: tuple[
         statistics=sample.statistics,
         variant=variant or None,
         shown=list(shown) if shown else None,
+        model=candidate.source,
     )
 
 
 def _call(call: Call) -> CallReply:
     return CallReply(
         batch=call.batch,
+        model=call.model,
+        prefix=call.prefix,
         messages=list(call.messages),
         text=call.sample.text,
         finish_reason=call.sample.finish_reason if call.sample.failure is None else None,

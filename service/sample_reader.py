@@ -14,7 +14,8 @@ from workers.wire.messages import Sample
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a set of samples says. `why` tells how the type was decided; `settled_for` how many more samples cannot
-    change that decision; `kinds` among how many types the completions decide."""
+    change that decision; `kinds` among how many types the completions decide, None where they decided on one that the
+    question does not ask for."""
 
     answer_type: AnswerType
     why: str | None
@@ -22,7 +23,7 @@ class Reading:
     candidates: tuple[Candidate, ...]
     classes: tuple[AnswerClass, ...]
     judgement: Judgement | None = None
-    kinds: int = 1
+    kinds: int | None = 1
 
     @property
     def voters(self) -> int:
@@ -48,20 +49,34 @@ def as_given(index: int) -> tuple[int, ...] | None:
     return None
 
 
+Source = Callable[[int], str | None]
+
+
+def alone(index: int) -> str | None:
+    """There is one model, which needs no name."""
+    return None
+
+
 class SampleReader:
     """Reads the samples of one request; each completion is read once per answer type, however often it is asked.
 
     However many completions come at once, others have the event loop after every few milliseconds of reading. `shown`
-    tells how each sample was shown the options, so that its letters are read so.
+    tells how each sample was shown the options, so that its letters are read so; `source` of which model it is.
     """
 
     def __init__(
-        self, task: Task, answer_type: AnswerType, judge: Judge | None = None, shown: Shown = as_given
+        self,
+        task: Task,
+        answer_type: AnswerType,
+        judge: Judge | None = None,
+        shown: Shown = as_given,
+        source: Source = alone,
     ) -> None:
         self._task = task
         self._type = answer_type
         self._judge = judge
         self._shown = shown
+        self._source = source
         self._read: dict[tuple[str, int], Candidate] = {}
         self._met: set[int] = set()
 
@@ -71,8 +86,13 @@ class SampleReader:
         answer_type, why, settled, candidates = self._look(samples, kept)
         judgement = await judged(candidates, answer_type, self._judge)
         classes = make_classes(candidates, answer_type, judgement)
-        kinds = 1 if settled is None or settled >= FOR_GOOD else len(self._alternatives({}, 1))
-        return Reading(answer_type, why, settled, candidates, classes, judgement, kinds)
+        return Reading(answer_type, why, settled, candidates, classes, judgement, self._kinds(answer_type, settled))
+
+    def _kinds(self, decided: AnswerType, settled: int | None) -> int | None:
+        if settled is None or settled >= FOR_GOOD or not isinstance(self._type, Auto):
+            return 1
+        foreseen = self._type.foreseen(self._task)
+        return len(foreseen) if decided.name in foreseen else None
 
     def candidates(self, samples: Mapping[int, Sample]) -> tuple[Candidate, ...]:
         """The samples with their answers, in index order; nobody is asked which of these are equal."""
@@ -121,16 +141,13 @@ class SampleReader:
         if at not in self._read:
             shown = self._shown(sample.index)
             task = self._task if shown is None else replace(self._task, shown=shown)
-            self._read[at] = make_candidate(sample, answer_type, task)
+            self._read[at] = replace(make_candidate(sample, answer_type, task), source=self._source(sample.index))
         return self._read[at]
 
 
 def _kept(candidates: Sequence[Candidate], kept: range) -> list[Candidate]:
-    """The candidates, with those that would vote before and after the ones that count left out."""
-    return [
-        c if c.excluded is not None or c.sample.index in kept else replace(c, excluded=_outside(c.sample.index, kept))
-        for c in candidates
-    ]
+    """The candidates, with all before and after the ones that count left out of the vote, whatever they say."""
+    return [c if c.sample.index in kept else replace(c, excluded=_outside(c.sample.index, kept)) for c in candidates]
 
 
 def _outside(index: int, kept: range) -> Exclusion:

@@ -31,7 +31,8 @@ def default_sampler(
     """The sampler where the request names none: `choice_shuffle` where it has choices and nothing speaks against it.
 
     What would: an answer type that does not read letters as they were shown, an aggregator that shows samples to a
-    model, a pool that reads no prompts (recorded samples), and a rule that sets its bar by the first samples of a job.
+    model, a pool that reads no prompts (recorded samples), a rule that sets its bar by the first samples of a job, and
+    an earlier turn that has all the choices in it, perhaps by letters of its own.
     """
     shuffled = "choice_shuffle"
     fits = (
@@ -39,6 +40,7 @@ def default_sampler(
         and reads_shown(answer_type)
         and not _shows_samples(aggregator, request.n)
         and not _sets_bars(stop)
+        and not _said_before(request)
         and (pool.provides is None or SAMPLERS[shuffled].needs <= pool.provides)
     )
     return shuffled if fits else "iid"
@@ -47,6 +49,13 @@ def default_sampler(
 def _shows_samples(aggregator: Aggregator, n: int) -> bool:
     """True if the aggregator may show samples of a multiple-choice question to a model; one that counts does not."""
     return aggregator.max_calls(n) > 0 and not aggregator.counts_votes
+
+
+def _said_before(request: AnswerRequest) -> bool:
+    """True if a turn before the question has every choice in it."""
+    choices = [choice.strip().casefold() for choice in request.choices or ()]
+    earlier = (message.content.casefold() for message in request.prompt[:-1])
+    return bool(choices) and any(all(choice in content for choice in choices) for content in earlier)
 
 
 def _sets_bars(stop: StoppingRule) -> bool:
@@ -78,11 +87,13 @@ def check_sampler(
         )
 
 
-def at_odds(sampler: Sampler, aggregator: Aggregator, stop: StoppingRule, n: int) -> tuple[str, ...]:
+def at_odds(sampler: Sampler, aggregator: Aggregator, stop: StoppingRule, request: AnswerRequest) -> tuple[str, ...]:
     """What the sampler takes from the other methods of the plan, if anything."""
     said = []
-    if sampler.shuffles and _shows_samples(aggregator, n):
+    if sampler.shuffles and _shows_samples(aggregator, request.n):
         said.append(f"{aggregator.name}: the samples shown to the model speak of the options by letters of their own")
+    if sampler.shuffles and _said_before(request):
+        said.append("an earlier turn has the choices too, in the order in which it stands")
     if sampler.name != "iid" and _sets_bars(stop):
         said.append(f"{stop.name}: each prompt of {sampler.name} has a bar of its own, set by its own first samples")
     return tuple(f"sampler: {each}" for each in said)

@@ -304,11 +304,23 @@ class ScriptedAsk:
         self._replies = list(replies)
         self.prompts: list[tuple[Message, ...]] = []
         self.samplings: list[Sampling] = []
+        self.prefixes: list[str] = []
+        self.models: list[str | None] = []
 
-    async def __call__(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> tuple[Sample, ...]:
+    async def __call__(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        n: int = 1,
+        *,
+        prefix: str = "",
+        model: str | None = None,
+    ) -> tuple[Sample, ...]:
         """The next `n` replies; a failure where there are none left."""
         self.prompts.append(tuple(messages))
         self.samplings.append(sampling)
+        self.prefixes.append(prefix)
+        self.models.append(model)
         given, self._replies = self._replies[:n], self._replies[n:]
         lost = Failure(kind=FailureKind.UPSTREAM_ERROR)
         return tuple(given) + tuple(Sample(index=i, failure=lost) for i in range(len(given), n))

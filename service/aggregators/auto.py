@@ -18,13 +18,14 @@ class Auto:
     Options: type[BaseModel] = base.Options
     needs: frozenset[Provides] = frozenset()
     counts_votes = True
+    calls = "0, or those of the method that it takes"
 
     def __init__(self, options: base.Options) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """One, if the route is GSA."""
-        return 1
+        """Two, if the route is GSA."""
+        return 2
 
     def route(self, panel: Panel) -> tuple[str, str]:
         """The aggregator's name and the reason, from the panel alone."""

@@ -2,8 +2,7 @@
 
 An excluded sample never votes, and an index that comes twice counts once. A vote's weight is finite and within +-1e6;
 what is no number weighs nothing. Weights are summed per class by `math.fsum`, so that the order of the samples changes
-not even the last bit, and never averaged: the mean over a class would let one lucky sample beat forty (arXiv
-2203.11171, table 1: 22.1 against 74.4).
+not even the last bit, and never averaged: a mean over the class would let one lucky sample beat forty.
 """
 
 import math

@@ -1,15 +1,27 @@
 """The protocol of an aggregator, and what it is given and gives back."""
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.candidates import AnswerClass, Candidate, Extraction, Task
+from service.draws import Draw
 from service.registry import Options as Options
 from workers.wire.messages import Message, Provides, Sample, Sampling
+
+
+class AskingOptions(Options):
+    """Options of every method that asks a model.
+
+    `judge_model`: the pool that is asked; the answer's own if left out. `max_shown_chars`: of samples shown at once;
+    beyond it one of each class is shown, the largest first.
+    """
+
+    judge_model: str | None = Field(default=None, min_length=1, max_length=200)
+    max_shown_chars: int = Field(default=200_000, ge=1_000, le=2_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +41,10 @@ class Verdict:
     `answer` None means that it abstains, with `reason`. `fallback_from` names the method whose reply could not be
     used and `fallback_reason` says why; the answer is then the plain vote's. `support` is the share of voting samples
     that agree with the answer, `novel` is True if none does. `ranking` begins with the class of the answer, but for
-    methods that ask a model, which leave the vote's. `notes`: what the method found on its way, for people. `flips`:
-    how many votes could be switched without changing the winner, where votes alone do not tell (None: they do).
+    methods that ask a model, which may leave the vote's. `notes`: what the method found on its way, for people.
+    `flips`: how many votes could be switched without changing the winner, where votes alone do not tell (None: they
+    do). `facts`: what was measured on the way, such as how often judges changed their mind with the order (a closed set
+    per method; ratios in [0, 1], correlations in [-1, 1]).
     """
 
     answer: str | None
@@ -45,13 +59,35 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     flips: int | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+def with_facts(verdict: Verdict, facts: Mapping[str, float]) -> Verdict:
+    """The verdict with these facts beside those that it has."""
+    return replace(verdict, facts={**verdict.facts, **facts})
 
 
 class Ask(Protocol):
-    """Budgeted, recorded calls to a model through the same queue as sampling."""
+    """Budgeted, recorded calls to a model through the same queue as sampling.
 
-    async def __call__(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> tuple[Sample, ...]:
-        """Draws `n` samples of `messages`; failed ones carry their failure."""
+    Calls may run at the same time (asyncio.gather); they are numbered in the order in which they are begun, so an
+    aggregator begins them in an order that depends on the panel alone.
+    """
+
+    async def __call__(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        n: int = 1,
+        *,
+        prefix: str = "",
+        model: str | None = None,
+    ) -> tuple[Sample, ...]:
+        """Draws `n` samples of `messages`; failed ones carry their failure.
+
+        `prefix`: how the completion begins; only what follows is drawn and returned. `model`: another pool than the
+        answer's own.
+        """
         ...
 
 
@@ -63,8 +99,11 @@ class Classify(Protocol):
 
     extractable: bool
 
-    def extract(self, text: str) -> Extraction | None:
-        """The answer in a text, by this request's answer type; None if there is none."""
+    def extract(self, text: str, index: int | None = None) -> Extraction | None:
+        """The answer in a text, by this request's answer type; None if there is none.
+
+        `index`: the sample whose prompt the text answers, where its options stood in an order of their own.
+        """
         ...
 
     async def find(self, extraction: Extraction) -> AnswerClass | None:
@@ -86,6 +125,13 @@ class Panel:
     seed: int
     templates: Mapping[str, str] = field(default_factory=dict)
     member_weights: Mapping[str, float] = field(default_factory=dict)
+    draws: Callable[[int], Draw] | None = None
+
+    def drawn_from(self, index: int) -> Draw:
+        """What a sample was drawn from; the question alone where that is not known."""
+        if self.draws is not None:
+            return self.draws(index)
+        return Draw("", (Message(role="user", content=self.task.question),), Sampling())
 
     @property
     def voters(self) -> tuple[Candidate, ...]:
@@ -102,13 +148,15 @@ class Aggregator(Protocol):
 
     `needs`: the statistics without which it cannot work; of the class for its default options, of an instance for its
     own. `counts_votes`: True if, with members of equal weight, the verdict depends on the classes' counts alone, so
-    that the stopping rule `lead` loses nothing. `max_calls`: an upper bound of the calls to a model.
+    that the stopping rule `lead` loses nothing. `calls`: how many calls to a model it makes, in words, for n samples;
+    `max_calls` is their upper bound.
     """
 
     name: str
     Options: type[BaseModel]
     needs: frozenset[Provides]
     counts_votes: bool
+    calls: str
 
     def max_calls(self, n: int) -> int:
         """The most calls to a model that `aggregate` makes for `n` samples."""

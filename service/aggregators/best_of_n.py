@@ -36,6 +36,7 @@ class BestOfN:
     Options: type[BaseModel] = BestOfNOptions
     needs: frozenset[Provides] = needs_of(["self_certainty"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: BestOfNOptions) -> None:
         self.options = options

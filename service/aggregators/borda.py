@@ -38,6 +38,7 @@ class Borda:
     Options: type[BaseModel] = BordaOptions
     needs: frozenset[Provides] = needs_of(["self_certainty"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: BordaOptions) -> None:
         self.options = options

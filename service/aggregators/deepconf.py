@@ -47,6 +47,7 @@ class DeepConf:
     Options: type[BaseModel] = DeepConfOptions
     needs: frozenset[Provides] = needs_of(["tail_confidence"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: DeepConfOptions) -> None:
         self.options = options

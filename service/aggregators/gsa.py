@@ -6,16 +6,14 @@ from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
-from service.aggregators.prompt import show_solutions
-from service.answer_types.reading import strip_thinking
-from service.candidates import Candidate, Exclusion
-from workers.wire.messages import FinishReason, Provides, Sample, Sampling
-
-READABLE = frozenset({None, Exclusion.NO_ANSWER})
-"""A sample without an extractable answer (free text, code) can still be shown; a truncated or failed one cannot."""
+from service.aggregators.picking import READABLE
+from service.aggregators.prompt import ask_about
+from service.aggregators.replies import said, unusable
+from service.aggregators.verdicts import of_text
+from workers.wire.messages import Provides, Sampling
 
 
-class GsaOptions(base.Options):
+class GsaOptions(base.AskingOptions):
     """`temperature` of the synthesis (0 is greedy). `max_tokens`: cap on its length, not the samples'."""
 
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
@@ -34,45 +32,24 @@ class Gsa:
     Options: type[BaseModel] = GsaOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "1; 2 where the samples do not fit into the model's context"
 
     def __init__(self, options: GsaOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """One."""
-        return 1
+        """Two."""
+        return 2
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The synthesis' verdict; the plain vote if the synthesis cannot be used."""
         shown = [c for c in panel.candidates if c.excluded in READABLE]
         if not shown:
             return plurality(panel)
-        prompt = show_solutions(panel, "gsa", shown, self.name)
         sampling = Sampling(temperature=self.options.temperature, max_tokens=self.options.max_tokens, seed=panel.seed)
-        (reply,) = await ask(prompt, sampling)
-        if reply.failure is not None:
-            return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
-        if reply.finish_reason is not FinishReason.STOP:
-            return fall_back(panel, self.name, "reply_truncated")
-        return await self._verdict(panel, reply, shown)
-
-    async def _verdict(self, panel: base.Panel, reply: Sample, shown: list[Candidate]) -> base.Verdict:
-        text = strip_thinking(reply.text)[0].strip()
-        plain = plurality(panel)
-        found = panel.classify.extract(text)
-        if found is None:
-            if not text or panel.classify.extractable:
-                return fall_back(panel, self.name, "reply_without_answer")
-            return replace(plain, answer=text, text=text, sample_index=None, reason=None, novel=True, support=0.0)
-        named = await panel.classify.find(found)
-        support = len(named.members) / len(panel.voters) if named and panel.voters else 0.0
-        return replace(
-            plain,
-            answer=named.answer if named else found.answer,
-            text=text,
-            sample_index=None,
-            reason=None,
-            support=support,
-            novel=named is None,
-            warnings=(),
-        )
+        asked = await ask_about(panel, ask, "gsa", shown, self.name, sampling, self.options)
+        reason = unusable(asked.reply)
+        if reason is not None and reason != "reply_empty":
+            return fall_back(panel, self.name, reason)
+        verdict = await of_text(panel, said(asked.reply), self.name)
+        return replace(verdict, warnings=(*verdict.warnings, *asked.warnings))

@@ -52,6 +52,7 @@ class Kemeny:
     Options: type[BaseModel] = KemenyOptions
     needs: frozenset[Provides] = needs_of(["mean_logprob", "tail_confidence"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: KemenyOptions) -> None:
         self.options = options

@@ -17,7 +17,7 @@ class MajorityOfBestsOptions(base.Options):
     """`statistic`: what the best sample is best by. `m`: samples drawn each time; None: ceil(sqrt(N))."""
 
     statistic: Statistic = "self_certainty"
-    m: int | None = Field(default=None, ge=1, le=1_000_000)
+    m: int | None = Field(default=None, ge=1, le=10_000)
 
 
 class MajorityOfBests:
@@ -38,6 +38,7 @@ class MajorityOfBests:
     Options: type[BaseModel] = MajorityOfBestsOptions
     needs: frozenset[Provides] = needs_of(["self_certainty"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: MajorityOfBestsOptions) -> None:
         self.options = options

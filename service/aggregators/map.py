@@ -79,6 +79,7 @@ class Map:
     Options: type[BaseModel] = MapOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: MapOptions) -> None:
         self.options = options

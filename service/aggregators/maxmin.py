@@ -63,6 +63,7 @@ class MaxMin:
     Options: type[BaseModel] = MaxMinOptions
     needs: frozenset[Provides] = needs_of(["mean_logprob", "tail_confidence"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: MaxMinOptions) -> None:
         self.options = options

@@ -3,8 +3,8 @@
 One table for all methods. A weight is not negative, and larger for a more confident sample:
 
 - mean_logprob, sum_logprob, answer_logprob: e^x, the (geometric mean) probability in (0, 1]. `sum_logprob` is there for
-  ranking and for a softmax; as a weight it is the raw likelihood, which favours short samples and loses to the plain
-  vote (arXiv 2203.11171, table 1: 59.9 against 74.4).
+  ranking and for a softmax; as a weight it is the raw likelihood, which favours short samples, and the weighted sums of
+  arXiv 2203.11171 that are not normalised by length lose to the plain vote.
 - entropy: e^-x in (0, 1], the same scale as mean_logprob, whose expectation is -entropy; the only one of which less is
   better.
 - self_certainty and the confidences of DeepConf: x itself, nats, at least 0.

@@ -29,6 +29,7 @@ class Median:
     Options: type[BaseModel] = base.Options
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: base.Options) -> None:
         self.options = options

@@ -1,12 +1,13 @@
 """The prompts of asking aggregators: samples in fenced, numbered blocks, and the templates they are filled into."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from string import Template
 
-from service.aggregators.base import Panel
+from service.aggregators.base import Ask, AskingOptions, Panel
 from service.candidates import Candidate
 from service.fencing import disarm, fence
-from workers.wire.messages import Message
+from workers.wire.messages import FailureKind, Message, Sample, Sampling
 
 
 def solutions(texts: Sequence[str], mark: str) -> str:
@@ -15,13 +16,97 @@ def solutions(texts: Sequence[str], mark: str) -> str:
     return "\n".join([*blocks, f"[{mark}] End of solutions."])
 
 
-def show_solutions(panel: Panel, template: str, shown: Sequence[Candidate], purpose: str) -> tuple[Message, ...]:
-    """One user's turn: `template` filled with the question and the solutions in a seeded random order."""
-    rng = panel.rng(purpose)
-    texts = [candidate.sample.text for candidate in shown]
-    rng.shuffle(texts)
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """Samples as a model is shown them: `text`, between markers `mark`; `order[k]` is the one shown as number k + 1."""
+
+    order: tuple[Candidate, ...]
+    mark: str
+    text: str
+
+
+def exhibit(panel: Panel, shown: Sequence[Candidate], purpose: str) -> Exhibit:
+    """The samples, anonymous and numbered, in a random order that follows from the request's seed and `purpose`."""
+    order = list(shown)
+    panel.rng(purpose).shuffle(order)
+    quoted = quote(panel, [candidate.sample.text for candidate in order])
+    return Exhibit(tuple(order), quoted.mark, quoted.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """Texts as a model is shown them: `text`, between markers `mark`."""
+
+    mark: str
+    text: str
+
+
+def quote(panel: Panel, texts: Sequence[str]) -> Quoted:
+    """The texts, numbered in their order."""
     mark = fence(panel.seed, texts)
-    filled = Template(panel.templates[template]).substitute(
-        fence=mark, question=panel.task.question, solutions=solutions(texts, mark)
-    )
+    return Quoted(mark, solutions(texts, mark))
+
+
+def fill(panel: Panel, template: str, seen: Exhibit | Quoted | None = None, **more: str) -> tuple[Message, ...]:
+    """One user's turn: the template with what is shown (`$solutions`, `$fence`), the question and `more` filled in."""
+    quoted = {} if seen is None else {"fence": seen.mark, "solutions": seen.text}
+    filled = Template(panel.templates[template]).substitute({"question": panel.task.question, **quoted, **more})
     return (Message(role="user", content=filled.rstrip("\n")),)
+
+
+def representatives(panel: Panel, shown: Sequence[Candidate]) -> list[Candidate]:
+    """Of those shown one of each class, the classes with most votes first; those without an answer come last."""
+    there = {candidate.sample.index: candidate for candidate in shown}
+    ranked = sorted(panel.classes, key=lambda c: (-len(c.members), c.members[0]))
+    firsts = [next((there[i] for i in c.members if i in there), None) for c in ranked]
+    voiced = {index for c in ranked for index in c.members}
+    return [c for c in firsts if c is not None] + [c for c in shown if c.sample.index not in voiced]
+
+
+def fitting(panel: Panel, shown: Sequence[Candidate], most_chars: int) -> tuple[list[Candidate], tuple[str, ...]]:
+    """What can be shown in so many characters: all, or else one of each class, the largest first, with a warning."""
+    if sum(len(disarm(c.sample.text)) for c in shown) <= most_chars:
+        return list(shown), ()
+    kept: list[Candidate] = []
+    left = most_chars
+    for candidate in representatives(panel, shown):
+        left -= len(disarm(candidate.sample.text))
+        if kept and left < 0:
+            break
+        kept.append(candidate)
+    return kept, (f"too long to show in full: {len(kept)} of {len(shown)} samples were shown, one for each answer",)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came back from a model that was shown samples."""
+
+    reply: Sample
+    exhibit: Exhibit
+    warnings: tuple[str, ...] = ()
+
+
+async def ask_about(
+    panel: Panel,
+    ask: Ask,
+    template: str,
+    shown: Sequence[Candidate],
+    purpose: str,
+    sampling: Sampling,
+    options: AskingOptions,
+    **fields: str,
+) -> Shown:
+    """Shows samples to the model once; at most two calls.
+
+    Where they do not fit into the model's context it is asked again, with one of each class in half as many characters.
+    """
+    kept, warnings = fitting(panel, shown, options.max_shown_chars)
+    seen = exhibit(panel, kept, purpose)
+    (reply,) = await ask(fill(panel, template, seen, **fields), sampling, model=options.judge_model)
+    if reply.failure is None or reply.failure.kind is not FailureKind.CONTEXT_OVERFLOW or len(kept) < 2:
+        return Shown(reply, seen, warnings)
+    half = sum(len(disarm(c.sample.text)) for c in kept) // 2
+    kept, warnings = fitting(panel, kept, half)
+    seen = exhibit(panel, kept, purpose)
+    (reply,) = await ask(fill(panel, template, seen, **fields), sampling, model=options.judge_model)
+    return Shown(reply, seen, warnings)

@@ -53,6 +53,7 @@ class RankedVote:
     Options: type[BaseModel] = RankedVoteOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: RankedVoteOptions) -> None:
         self.options = options

@@ -47,6 +47,7 @@ class Region:
     Options: type[BaseModel] = RegionOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: RegionOptions) -> None:
         self.options = options

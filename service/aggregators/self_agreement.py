@@ -6,15 +6,17 @@ from dataclasses import replace
 from pydantic import BaseModel, Field
 
 from service.aggregators import base
-from service.aggregators.counting import fall_back, plurality, standings
-from service.aggregators.prompt import show_solutions
+from service.aggregators.counting import fall_back, plurality
+from service.aggregators.prompt import ask_about
+from service.aggregators.replies import unusable
+from service.aggregators.verdicts import of_class
 from service.candidates import AnswerClass
-from workers.wire.messages import FinishReason, Provides, Sampling
+from workers.wire.messages import Provides, Sampling
 
 _PHRASE = re.compile(r"the majority voted answer is", re.IGNORECASE)
 
 
-class SelfAgreementOptions(base.Options):
+class SelfAgreementOptions(base.AskingOptions):
     """`max_tokens`: cap on the reply of the one call."""
 
     max_tokens: int = Field(default=1024, ge=1, le=8192)
@@ -32,28 +34,29 @@ class SelfAgreement:
     Options: type[BaseModel] = SelfAgreementOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
+    calls = "1; 2 where the samples do not fit into the model's context"
 
     def __init__(self, options: SelfAgreementOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """One."""
-        return 1
+        """Two."""
+        return 2
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The class that the model names; the plain vote if the reply cannot be used."""
         if not panel.voters:
             return plurality(panel)
-        prompt = show_solutions(panel, "self_agreement", panel.voters, self.name)
-        (reply,) = await ask(prompt, Sampling(temperature=0.0, max_tokens=self.options.max_tokens))
-        if reply.failure is not None:
-            return fall_back(panel, self.name, f"call_failed:{reply.failure.kind.value}")
-        if reply.finish_reason is not FinishReason.STOP:
-            return fall_back(panel, self.name, "reply_truncated")
+        sampling = Sampling(temperature=0.0, max_tokens=self.options.max_tokens)
+        asked = await ask_about(panel, ask, "self_agreement", panel.voters, self.name, sampling, self.options)
+        reply = asked.reply
+        reason = unusable(reply)
+        if reason is not None and reason != "reply_empty":
+            return fall_back(panel, self.name, reason)
         named = await self._named(reply.text, panel)
         if isinstance(named, str):
             return fall_back(panel, self.name, named)
-        return self._verdict(panel, named)
+        return replace(of_class(panel, named), warnings=asked.warnings)
 
     async def _named(self, text: str, panel: base.Panel) -> AnswerClass | str:
         """The class that the reply names, or the reason why it names none."""
@@ -65,13 +68,3 @@ class SelfAgreement:
         if found is None:
             return "reply_names_no_answer"
         return await panel.classify.find(found) or "reply_names_no_candidate"
-
-    def _verdict(self, panel: base.Panel, named: AnswerClass) -> base.Verdict:
-        ranking = standings(panel)
-        chosen = named.representative
-        text = next(c.sample.text for c in panel.candidates if c.sample.index == chosen)
-        support = len(named.members) / len(panel.voters)
-        plain = plurality(panel)
-        return replace(
-            plain, answer=named.answer, text=text, sample_index=chosen, ranking=ranking, support=support, warnings=()
-        )

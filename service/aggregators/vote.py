@@ -19,6 +19,7 @@ class Vote:
     Options: type[BaseModel] = base.Options
     needs: frozenset[Provides] = frozenset()
     counts_votes = True
+    calls = "0"
 
     def __init__(self, options: base.Options) -> None:
         self.options = options

@@ -32,6 +32,7 @@ class WeightedVote:
     Options: type[BaseModel] = WeightedVoteOptions
     needs: frozenset[Provides] = needs_of(["mean_logprob"])
     counts_votes = False
+    calls = "0"
 
     def __init__(self, options: WeightedVoteOptions) -> None:
         self.options = options

@@ -88,6 +88,15 @@ class Auto:
         decision = decide(task, texts, self._memo)
         return {**_TYPES, **_EVIDENT}[decision.name](), decision
 
+    def foreseen(self, task: Task) -> tuple[str, ...]:
+        """The names of the types that the question leaves open, whatever comes.
+
+        Without `tool_call`: no question asks for it, and it is decided on by what comes alone.
+        """
+        closed = offered(task) is None
+        plain = tuple(name for name in _TYPES if not (closed and name == "choice"))
+        return (*plain, *(name for name in askable(task.question) if name != "tool_call"))
+
     def alternatives(self, task: Task, texts: Iterable[str], to_come: int) -> tuple[AnswerType, ...]:
         """Every type that `resolve` may decide on for this task once so many more completions are there."""
         closed = offered(task) is None

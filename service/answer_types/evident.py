@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from service.answer_types import reading
 from service.answer_types.boxes import Boxes
@@ -54,6 +55,7 @@ _BULLET = re.compile(r"[ \t]{0,12}(?:[-*\u2022]|[0-9]{1,3}[.)])[ \t]")
 _MAX_ITEM_CHARS = 100
 
 
+@lru_cache(maxsize=64)  # asked after every arrival, of the few questions that are in progress
 def askable(question: str) -> tuple[str, ...]:
     """The types that `evident` may find in completions to this question; tools may be called whatever it asks."""
     asked = question[-reading.WINDOW_CHARS :]

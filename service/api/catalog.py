@@ -37,12 +37,16 @@ class ModelList(BaseModel):
 
 
 class PluginEntry(BaseModel):
-    """One plug-in: what it does and the JSON schema of its options. `needs`: what workers must supply by default."""
+    """One plug-in: what it does and the JSON schema of its options.
+
+    `needs`: what workers must supply by default. `calls`: how many calls to a model an aggregator makes.
+    """
 
     name: str
     description: str
     options: dict[str, Any]
     needs: list[str] = []
+    calls: str | None = None
 
 
 class PluginList(BaseModel):
@@ -86,6 +90,7 @@ def _entry(plugin: type[Plugin]) -> PluginEntry:
         description=inspect.getdoc(plugin) or "",
         options=plugin.Options.model_json_schema(),
         needs=sorted(getattr(plugin, "needs", ())),
+        calls=getattr(plugin, "calls", None),
     )
 
 

@@ -26,9 +26,9 @@ costs nothing, and neither does choosing the answer by the data. What of it need
   which is why samples count in the order of launch and never as they finish.
 - Completions without an answer (empty, truncated, none found) are so by a fixed rule too. They change no wealth, and
   the statement is about completions that hold an answer. A sample that failed to come ends the prefix.
-- Where answers are merged afterwards (Math-Verify, tolerances, overlaps), labels are no fixed function of the text, and
-  H_m says nothing of a class that is put together later. There another test stands, on the finest labels: H_0 is "no
-  label has more than half", H_b "b has more than half". At most one of them is true, so again one event is the error,
-  and a label with more than half leads in whatever way the others are merged.
+- Where answers are merged afterwards (Math-Verify, tolerances, overlaps, meanings), labels are no fixed function of the
+  text, and H_m says nothing of a class that is put together later. There another test stands, on the finest labels:
+  H_0 is "no label has more than half", H_b "b has more than half". At most one of them is true, so again one event is
+  the error, and a label with more than half leads in whatever way the others are merged.
 - Where the completions decide the answer type (`auto`), p is multiplied by the number of types that it chooses among.
 """

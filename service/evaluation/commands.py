@@ -36,6 +36,9 @@ def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command("eval")(evaluate)
     from service.evaluation import bench_commands  # noqa: F401  # its commands add themselves to `bench`
+    from service.evaluation.weights_commands import weights
+
+    app.command("weights")(weights)
 
     app.add_typer(bench, name="bench")
 
@@ -62,6 +65,9 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="the model to ask; else each data set's file name")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="service against offline; exit 1 if any differs")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="start a stack that replays the data sets")] = False,
+    where_possible: Annotated[
+        bool, typer.Option("--where-possible", help="leave out aggregators that need a statistic that a file has not")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="only the first so many questions", min=1)] = None,
     extraction: Annotated[
         bool, typer.Option("--extraction-report", help="answers found beside those recorded in CONCLAVE_DATA")
@@ -92,7 +98,7 @@ def evaluate(
     _sensible(offline=offline, online=compare or serve, seed=seed)
     settings = Settings()
     types = (answer_type,) if answer_type.startswith("{") else _names(answer_type)
-    wanted = Wanted(_names(aggregators), _counts(n), stop, types, None, model, compare)
+    wanted = Wanted(_names(aggregators), _counts(n), stop, types, None, model, compare, where_possible)
     try:
         with ExitStack() as stack:
             datasets = [read_dataset(path, limit, seed) for path in data]

@@ -33,7 +33,10 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One question with its right answer (None: not stated) and its recorded samples, numbered from 0."""
+    """One question with its right answer (None: not stated) and its recorded samples, numbered from 0.
+
+    `sources`: the model of each sample, where the recording says so.
+    """
 
     id: str
     question: str
@@ -41,6 +44,7 @@ class Record:
     answer_type: str | None
     choices: tuple[str, ...] | None
     samples: tuple[Sample, ...]
+    sources: tuple[str | None, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -49,9 +53,10 @@ class Record:
 
     def shuffled(self, seed: int) -> "Record":
         """The same samples in an order drawn from the seed and the question's id, numbered anew."""
-        drawn = list(self.samples)
+        drawn = list(zip(self.samples, self.sources or (None,) * len(self.samples), strict=True))
         Random(f"{seed}:{self.id}").shuffle(drawn)
-        return replace(self, samples=tuple(s.model_copy(update={"index": i}) for i, s in enumerate(drawn)))
+        samples = tuple(sample.model_copy(update={"index": i}) for i, (sample, _) in enumerate(drawn))
+        return replace(self, samples=samples, sources=tuple(source for _, source in drawn))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +109,5 @@ def _record(path: Path, number: int, line: bytes) -> Record:
         answer_type=read.answer_type,
         choices=tuple(read.choices) if read.choices else None,
         samples=tuple(sample.sample(index, read.extra) for index, sample in enumerate(read.samples)),
+        sources=tuple(sample.source for sample in read.samples),
     )

@@ -21,6 +21,34 @@ def wilson(successes: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def least_share(successes: int, total: int, error: float = 0.05) -> float:
+    """The lower bound of a share that is too high with probability at most `error` (Clopper and Pearson 1934).
+
+    The p at which at least so many successes have the probability `error`; 0 without a success.
+    """
+    low, high = 0.0, successes / total if total else 0.0
+    for _ in range(60 if high else 0):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _at_least(successes, total, middle) > error else (middle, high)
+    return low
+
+
+def _at_least(successes: int, total: int, share: float) -> float:
+    """P(Bin(total, share) >= successes), for a share between 0 and 1; the shorter tail is summed."""
+    upper = range(successes, total + 1)
+    summed = upper if len(upper) < successes else range(successes)
+    terms = (
+        math.lgamma(total + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(total - k + 1)
+        + k * math.log(share)
+        + (total - k) * math.log1p(-share)
+        for k in summed
+    )
+    found = math.fsum(math.exp(term) for term in terms)
+    return found if summed is upper else 1.0 - found
+
+
 def bootstrap(
     items: Sequence[T], statistic: Callable[[Sequence[T]], float], *, seed: int = 0, rounds: int = 1000
 ) -> tuple[float, float]:

@@ -12,24 +12,30 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import Progress
 
+from service.aggregators import AGGREGATORS
 from service.answer_types.base import Judge
 from service.equality.pool import math_pool
 from service.evaluation.datasets import Dataset, Record
 from service.evaluation.discrimination import discriminations
 from service.evaluation.offline import Offline
 from service.evaluation.online import CONCURRENCY, Online, client
-from service.evaluation.outcomes import Cell, Outcome, rule_of, type_for
+from service.evaluation.outcomes import Cell, Outcome, choice, rule_of, type_for
 from service.evaluation.score import equal, equal_answers, mean, worth
 from service.evaluation.table import Report, Row
+from service.plan import build
 from service.settings import Settings
 from service.stack import Stack
+from workers.wire.messages import Provides
 
 Advance = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to evaluate. `url` None: offline. `model` None: each data set's own name. `compare`: both, side by side."""
+    """What to evaluate. `url` None: offline. `model` None: each data set's own name. `compare`: both, side by side.
+
+    `where_possible`: leave out the aggregators that need a statistic that a data set's samples have not.
+    """
 
     aggregators: tuple[str, ...]
     ns: tuple[int, ...]
@@ -38,12 +44,26 @@ class Wanted:
     url: str | None = None
     model: str | None = None
     compare: bool = False
+    where_possible: bool = False
 
     @property
     def cells(self) -> list[Cell]:
         """Every combination, in the order of the table."""
         combined = product(self.answer_types, self.aggregators, self.ns)
         return [Cell(aggregator, n, self.stop, answer_type) for answer_type, aggregator, n in combined]
+
+    def cells_for(self, dataset: Dataset) -> list[Cell]:
+        """Those that this data set is evaluated by; ValueError if there are none."""
+        provides = dataset.provides
+        found = [cell for cell in self.cells if not self.where_possible or needs(cell) <= provides]
+        if not found:
+            raise ValueError(f"{dataset.name}: its samples have not what any of these aggregators needs")
+        return found
+
+
+def needs(cell: Cell) -> frozenset[Provides]:
+    """The statistics without which the cell's aggregator cannot work."""
+    return build(AGGREGATORS, choice(cell.aggregator), "aggregator").needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +107,14 @@ def served(datasets: Sequence[Dataset], settings: Settings) -> Iterator[str]:
 
 async def _all(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings, progress: Progress) -> list[Report]:
     passes = 1 + wanted.compare
-    total = len(wanted.cells) * passes * sum(len(dataset.records) for dataset in datasets)
+    cells = [wanted.cells_for(dataset) for dataset in datasets]
+    total = passes * sum(len(own) * len(dataset.records) for own, dataset in zip(cells, datasets, strict=True))
     bar = progress.add_task("questions", total=total)
     reports = []
     async with contextlib.aclosing(math_pool(settings)) as pool:
-        for dataset in datasets:
+        for dataset, own in zip(datasets, cells, strict=True):
             run = Run(dataset, wanted, settings, pool)
-            rows = [await _row(run, cell, lambda: progress.advance(bar)) for cell in wanted.cells]
+            rows = [await _row(run, cell, lambda: progress.advance(bar)) for cell in own]
             reports.append(await _report(run, rows))
     return reports
 

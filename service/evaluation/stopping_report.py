@@ -199,7 +199,7 @@ async def draws_to_certify(record: Record, n: int, judge: Judge | None = None, a
         samples
     )
     evidence = evidence_for(reading.answer_type)
-    if evidence.exact and divided(reading.candidates):
+    if reading.kinds is None or (evidence.exact and divided(reading.candidates)):
         return None
     for drawn, candidate in enumerate(reading.candidates, start=1):
         evidence.see([candidate])

@@ -1,7 +1,10 @@
 """The options of a multiple-choice question in an order of its own for each sample."""
 
+from dataclasses import replace
+
 from pydantic import BaseModel
 
+from service.answer_types.options import offered
 from service.candidates import Task
 from service.draws import Draw
 from service.samplers import base
@@ -43,7 +46,10 @@ class ChoiceShuffle(base.Sampler):
         if isinstance(listing, str):
             return wave.draws
         orders = [self._order(listing, wave.seed, index) for index in wave.indices]
-        return tuple(asking(draw, listing.in_order(order), "") for draw, order in zip(wave.draws, orders, strict=True))
+        return tuple(
+            _told(asking(draw, listing.in_order(order), ""), wave.task, order)
+            for draw, order in zip(wave.draws, orders, strict=True)
+        )
 
     def grows(self, task: Task, shelf: base.Shelf) -> int:
         """What listing the choices takes, where the question does not."""
@@ -70,3 +76,18 @@ class ChoiceShuffle(base.Sampler):
         generator(seed, self.name, 0 if self.options.balanced else index).shuffle(moving)
         turn = index % listing.free if self.options.balanced else 0
         return (*moving[turn:], *moving[:turn], *range(listing.free, len(listing.texts)))
+
+
+def _told(draw: Draw, task: Task, order: tuple[int, ...]) -> Draw:
+    """The draw with the strings that its completion must be one of, where it must, in the prompt's order and letters.
+
+    The k-th is then how the prompt has its k-th option: the letter that stays, the text that moved.
+    """
+    options = offered(task)
+    if not draw.sampling.options or options is None or len(draw.sampling.options) != len(order):
+        return draw
+    given = [choice.strip() for choice in draw.sampling.options]
+    texts = [text if choice.endswith(text) else "" for choice, text in zip(given, options.texts, strict=True)]
+    dress = [choice.removesuffix(text) for choice, text in zip(given, texts, strict=True)]
+    told = tuple(front + texts[place] for front, place in zip(dress, order, strict=True))
+    return replace(draw, sampling=draw.sampling.model_copy(update={"options": told}))

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 from service.answer_types.options import LETTERS, Listed, is_label, list_in, offered
@@ -10,20 +11,19 @@ from service.candidates import Task
 
 _BULLETS = frozenset(["", "(", "[", "-", "*", "- (", "* (", "**", "**("])
 _PINNED = re.compile(
-    r"(?:(?:none|all|any|both|neither|either|some|two|more than one)\b(?: (?:of|or more of))?"
+    r"(?:(?:none|all|any|both|neither|either)\b(?: of)?"
     r"(?: (?:the|these|those))?(?: (?:above|others?|options|choices|answers|these|those|them|correct))*"
-    r"(?: (?:is|are) (?:true|false|correct|incorrect|right|wrong))?|other|something else)",
+    r"(?: (?:is|are) (?:true|false|correct|incorrect|right|wrong))?"
+    r"|(?:some|one|two|more than one|one or more) of the (?:above|others)|other|something else)",
     re.IGNORECASE,
 )
-_REFERENCE = re.compile(
-    r"(?<!\w)[(\[][A-Z][)\]]"
-    r"|\b[A-Z](?:,| and| or| nor|, and|, or| &|/) ?[(\[]?[A-Z]\b"
-    r"|\b(?:[Oo]ptions?|[Cc]hoices?|[Aa]nswers?|[Ss]tatements?|[Oo]nly|[Bb]oth|[Nn]either|[Ee]ither)\b:? [(\[]?[A-Z]\b"
-    r"|\b[A-Z] only\b"
-    r"|\b(?:above|below|preceding|previous|following|former|latter|aforementioned)\b"
-    r"|\b(?:of|to|than) (?:the )?(?:others?|these|those|them)\b"
+_PLACE = re.compile(
+    r"\bthe (?:above|former|latter|preceding|previous|aforementioned)\b"
+    r"|\b(?:above|preceding|previous|following|other) (?:options?|choices?|answers?|statements?)\b"
+    r"|\b(?:options?|choices?|answers?|statements?) (?:above|below)\b"
+    r"|\b(?:of|to|than|from) the others?\b|\b(?:all|none|any|both|neither|either|two|more) of (?:the|these|those)\b",
+    re.IGNORECASE,
 )
-_LETTER_NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer) [(\[]?[A-Z](?:[)\]]|\b)(?!['\w])")
 _OTHER_MARK = re.compile(
     r"(?:^|(?<=\s))[*_(\[]{0,4}(?:[A-Za-z]|[0-9]{1,2}|[ivx]{1,4})"
     r"(?:[*_)\].:]{1,5}[ \t]{0,4}|[ \t]{1,4}[-\u2013][ \t]{1,4}|\t[ \t]{0,4})"
@@ -131,6 +131,21 @@ def _movable(gaps: tuple[str, ...], texts: tuple[str, ...], question: str) -> Li
         free -= 1
     if any(pinned[:free]):
         return "an option that speaks of the others does not stand last"
-    if any(_REFERENCE.search(text) for text in texts[:free]) or _LETTER_NAMED.search(question):
+    by_letter, named = _by_letter(LETTERS[min(len(texts), len(LETTERS)) - 1])
+    if named.search(question) or any(by_letter.search(text) or _PLACE.search(text) for text in texts[:free]):
         return "an option or the question speaks of options by letter or place"
     return Listing(gaps, texts, free) if free > 1 else "there are no two options to change places"
+
+
+@cache
+def _by_letter(last: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """How an option, and how the question, speaks of one of the options A to `last`."""
+    letter = f"[A-{last}]"
+    in_option = re.compile(
+        rf"(?<!\w)[(\[](?-i:{letter})[)\]]"
+        rf"|\b(?-i:{letter})(?:,| and| or| nor|, and|, or| &|/) ?[(\[]?(?-i:{letter})\b"
+        rf"|\b(?:options?|choices?|answers?|statements?|only|both|neither|either)\b:? [(\[]?(?-i:{letter})\b"
+        rf"|\b(?-i:{letter}) only\b",
+        re.IGNORECASE,
+    )
+    return in_option, re.compile(rf"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer) [(\[]?{letter}(?:[)\]]|\b)(?!['\w])")

@@ -18,13 +18,18 @@ from service.aggregators.counting import plurality
 from service.asking import NoAsk
 from service.candidates import Exclusion
 from service.contract import Choice
+from service.evidence import Claims
+from service.evidence_reply import Certificate, Void
 from service.plan import build
 from service.reply import confidence
 from tests.ballots import of_models
 from workers.wire.messages import SampleStatistics
 
 COUNTING = ("auto", "vote")
-ASKING = ("gsa", "self_agreement")
+ALWAYS_ASKING = ("gsa", "moa", "rsa", "self_agreement", "usc", "genselect")
+JUDGING = ("checklist", "genrm", "judge", "p_true", "pairwise_fusion", "rubric", "self_check", "tournament")
+UNSETTLED = ("fobar", "prefix_consistency", "self_prm")  # these ask where the vote is close, and then of what they can
+ASKING = (*ALWAYS_ASKING, *JUDGING, *UNSETTLED)
 PLAIN = (*COUNTING, *ASKING, "region")  # the answers here are no regions; tests/unit/test_region.py has those
 TOP = ("borda", "deepconf", "majority_of_bests", "maxmin")
 SUMS = ("weighted_vote", "borda", "deepconf", "majority_of_bests", "map")
@@ -214,7 +219,7 @@ def test_shares_are_of_all_votes_and_nothing_outranks_the_first(name, options, g
     assert sum(s.share for s in verdict.ranking) == pytest.approx(1.0)
     assert name in NO_WEIGHT_ORDER or weights == sorted(weights, reverse=True)
     assert verdict.answer == verdict.ranking[0].answer_class.answer
-    found = confidence(verdict, panel.candidates)
+    found = confidence(verdict, Claims(Certificate(void=Void.NOT_COUNTED)), panel.candidates)
     assert found.vote_share == verdict.ranking[0].votes / len(panel.voters)
     assert -1 <= found.margin <= found.vote_share <= 1
     assert found.distinct == len(panel.classes)
@@ -262,12 +267,15 @@ def test_without_any_statistics_the_plain_vote_stands_in_and_says_so(name, texts
 
 
 @pytest.mark.parametrize("name", ASKING)
+@few
 @given(given=votes)
 def test_a_method_that_asks_falls_back_to_the_plain_vote_and_says_why(name, given, panel_of, drawn) -> None:
-    """Beside the two fields that name the fallback, the verdict is the plain vote's."""
+    """Beside the fields that name the fallback, the verdict is the plain vote; unmarked only where none was asked."""
     panel = panel_of(drawn(given))
     verdict = aggregate(name, panel)
-    assert (verdict.fallback_from, verdict.fallback_reason) == (name, "call_failed:unsupported")
+    marked = (name, "no_usable_reply" if name in ("moa", "rsa") else "call_failed:unsupported")
+    asks = name in ALWAYS_ASKING or (name in JUDGING and len(panel.classes) > 1)
+    assert (verdict.fallback_from, verdict.fallback_reason) in ([marked] if asks else [marked, (None, None)])
     assert replace(verdict, fallback_from=None, fallback_reason=None) == plurality(panel)
 
 

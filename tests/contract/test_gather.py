@@ -242,6 +242,44 @@ async def test_a_sample_that_came_in_time_is_kept_when_the_order_is_stopped(ends
 
 
 @pytest.mark.parametrize(
+    ("blocks", "wave", "launched"),
+    [((3, 5), None, [range(0, 3), range(3, 5), range(5, 6)]), ((5,), 4, [range(0, 4), range(4, 5), range(5, 6)])],
+)
+async def test_blocks_are_launched_one_after_the_other(ends: Ends, blocks, wave, launched) -> None:
+    """No wave goes across a block's end, and one that is all there is not launched again."""
+    answer_id = await ends.accepted()
+    seen: list[range] = []
+
+    async def draws(wave: range, earlier) -> list[Draw]:
+        seen.append(wave)
+        return [Draw("fake", PROMPT, Sampling())] * len(wave)
+
+    async def recall(answer_id: str, batch: str) -> dict[int, Sample]:
+        return {i: Sample(index=i, text="42") for i in range(there)}
+
+    line = replace(ends.line, recall=recall)
+    for at, there in enumerate((0, *(wave.stop for wave in launched[:-1]))):  # noqa: B007  # `recall` reads it
+        order = replace(ends.order(answer_id, seconds=0.1, n=6), draws=draws, ends=(*blocks, 6), wave=wave)
+        assert (await gather_samples(line, order)).timed_out
+        assert seen[-1] == launched[at]
+
+
+async def test_the_predicate_is_asked_at_its_time_though_nothing_comes(ends: Ends) -> None:
+    """And then no more until something does: the deadline ends the order all the same."""
+    asked: list[int] = []
+
+    async def stops(samples, to_come: int) -> range | None:
+        asked.append(to_come)
+        return range(2) if ends_it else None
+
+    for ends_it, calls in ((False, [2]), (True, [2])):
+        order = ends.order(await ends.accepted(), seconds=0.4)
+        asked.clear()
+        gathered = await gather_samples(ends.line, replace(order, stops=stops, ask_at=time.monotonic() + 0.1))
+        assert (gathered.timed_out, gathered.stopped, asked) == (not ends_it, ends_it, calls)
+
+
+@pytest.mark.parametrize(
     ("cut", "jobs"),
     [(None, [16, 16, 8]), (ConfidenceCut(bar=3.0), [16, 16, 8]), (ConfidenceCut(warmup=16), [40])],
     ids=["no cut", "a bar that is known", "a bar that the first samples set"],

@@ -10,6 +10,7 @@ from service.candidates import Task
 from service.confidence.signals import posterior_lead
 from service.contract import Choice
 from service.errors import BadRequest
+from service.mixing import Mix
 from service.plan import build
 from service.reading import Reader
 from service.stopping import STOPPING_RULES
@@ -140,7 +141,7 @@ def test_a_rule_that_looks_in_order_decides_the_same_in_any(rule, lead, texts, t
     """Which samples count, and so the answer, depends on the samples and not on which came first; also with `lead`."""
     samples = drawn(sample_of, texts)
     order = data.draw(st.permutations(range(len(texts))))
-    more = {"lead": lead, "blocks": (len(texts) // 2, len(texts))}
+    more = {"lead": lead, "mix": Mix(blocks=(len(texts) // 2, len(texts)))}
     first, second = (reader_of(rule, len(texts), task, kind, **more) for _ in range(2))
     come, kept = arrive(first, samples, range(len(texts)))
     come_otherwise, kept_otherwise = arrive(second, samples, order)
@@ -154,7 +155,7 @@ def test_a_rule_that_looks_in_order_decides_the_same_in_any(rule, lead, texts, t
 def test_lead_beside_another_rule_changes_no_verdict(rule, texts, task, kind, sample_of) -> None:
     """It only ends earlier: the winner is the one that the rule would have ended with. (`esc` asks a window alone.)"""
     samples = drawn(sample_of, texts)
-    more = {"blocks": (len(texts) // 2, len(texts))}
+    more = {"mix": Mix(blocks=(len(texts) // 2, len(texts)))}
     alone = reader_of(rule, len(texts), task, kind, **more)
     beside = reader_of(rule, len(texts), task, kind, lead=True, **more)
     come, kept = arrive(alone, samples, range(len(texts)))
@@ -169,7 +170,7 @@ def test_lead_beside_another_rule_changes_no_verdict(rule, texts, task, kind, sa
 def test_a_stop_is_for_good(rule, texts, more, kind, sample_of) -> None:
     """Whatever still comes after a stop, the same samples count and the verdict stays."""
     samples = drawn(sample_of, texts + more)
-    reader = reader_of(rule, len(samples), TASKS[0], kind, blocks=(2, len(samples)))
+    reader = reader_of(rule, len(samples), TASKS[0], kind, mix=Mix(blocks=(2, len(samples))))
     come, kept = arrive(reader, samples, range(len(samples)))
     if kept is not None:
         assert set(kept) <= set(come)
@@ -187,7 +188,7 @@ def test_a_rule_that_is_only_measured_ends_nothing(rule, texts, kind, data, samp
     """All samples come; what is noted is where the rule itself would have ended, with the leader of that moment."""
     samples = drawn(sample_of, texts)
     order = data.draw(st.permutations(range(len(texts))))
-    more = {"blocks": (len(texts) // 2, len(texts)), "elapsed": lambda: 3_600.0}
+    more = {"mix": Mix(blocks=(len(texts) // 2, len(texts))), "elapsed": lambda: 3_600.0}
     shadow = reader_of(Choice.model_validate({"name": rule, "shadow": True}), len(texts), TASKS[0], kind, **more)
     real = reader_of(rule, len(texts), TASKS[0], kind, **more)
     assert arrive(shadow, samples, order) == (samples, None)

@@ -172,6 +172,7 @@ def test_grey_stops_by_the_likelihoods_of_the_choices(gateway: Gateway) -> None:
     """Every sample is one of the choices with the likelihood of each; a model that is sure needs few of them."""
     choices = ["The answer is 33.", "The answer is 32."]
     body = {"model": "abacus", "question": QUESTION, "choices": choices, "aggregator": "vote", "answer_type": "choice"}
+    body["sampler"] = "iid"  # Abacus knows no lists of options
     reply = gateway.answer(**body, n=64, stop="grey", sampling={"seed": 7, "temperature": 1.0})
     drawn = reply["usage"]["samples"]["finished"]
     assert (reply["stop"]["stopped"], {s["text"] for s in reply["samples"]} <= set(choices)) == (True, True)

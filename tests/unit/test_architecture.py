@@ -19,7 +19,25 @@ from service.stopping import STOPPING_RULES
 ROOT = Path(__file__).parents[2]
 MODEL_LIBRARIES = {"torch", "transformers", "tokenizers", "safetensors", "vllm"}
 NO_PLUGINS = {
-    "aggregators": {"__init__", "ballot", "base", "counting", "measures", "preference", "prompt", "weighing"},
+    "aggregators": {
+        "__init__",
+        "ballot",
+        "base",
+        "contenders",
+        "counting",
+        "games",
+        "measures",
+        "pairs",
+        "picking",
+        "preference",
+        "prompt",
+        "rank_statistics",
+        "replies",
+        "synthesis",
+        "verdicts",
+        "verifying",
+        "weighing",
+    },
     "answer_types": {
         "__init__",
         "base",

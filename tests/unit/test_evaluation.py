@@ -130,6 +130,16 @@ def test_what_makes_no_sense_is_refused_with_a_reason(
     assert said in done.stderr
 
 
+def test_aggregators_are_left_out_where_a_file_has_not_what_they_need(recording: Path) -> None:
+    """The recording has no statistics; without the option that is a refusal."""
+    found = run(recording, "--where-possible", "--aggregators", "vote,borda,map,best_of_n:statistic=p_true")
+    assert [row["aggregator"] for row in found["rows"]] == ["vote", "map"]
+    done = CliRunner().invoke(app, ["eval", str(recording), "--offline", "--aggregators", "vote,borda"])
+    assert done.exit_code == 1
+    done = CliRunner().invoke(app, ["eval", str(recording), "--offline", "--where-possible", "--aggregators", "borda"])
+    assert (done.exit_code, "not what any" in done.stderr) == (1, True)
+
+
 def test_how_well_a_statistic_tells_right_from_wrong_is_counted_within_questions(tmp_path: Path) -> None:
     """q0: right .9 and .2, wrong .5 and .2: 1 + 1 + 0 + 1/2 of 4. q1: all right, no pair. q2: right at entropy 1 and
     wrong at 2, 1 of 1; the third has no vote.

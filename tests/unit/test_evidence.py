@@ -15,6 +15,8 @@ from service.contract import AnswerRequest
 from service.errors import BadRequest
 from service.evidence import claims, shadow_of
 from service.gather import Gathered
+from service.members import Member
+from service.mixing import mix_of
 from service.plan import Plan, make_plan
 from service.reading import Reader
 from service.reply import confidence
@@ -35,7 +37,8 @@ def claimed(sample_of, panel_of):
     """The claims about what a plan's samples say: texts by index, None for one that failed, "-" for one missing."""
 
     def make(plan: Plan, texts, kept=None, aggregator=None):
-        samples = {i: sample_of(i, text) for i, text in enumerate(texts) if text != "-"}
+        given = {i: text if isinstance(text, tuple) else (text,) for i, text in enumerate(texts) if text != "-"}
+        samples = {i: sample_of(i, *text) for i, text in given.items()}
         reading = at_once(Reader(plan.task, plan.answer_type, plan.stop, plan.n).read(samples, kept))
         panel = replace(panel_of([]), candidates=reading.candidates, classes=reading.classes)
         verdict = plurality(panel)
@@ -91,6 +94,9 @@ def test_of_answers_merged_afterwards_more_than_half_is_certified(claimed) -> No
 def test_where_completions_decide_the_type_p_is_corrected_for_it(claimed) -> None:
     """Three types are possible without choices, one with a closed set."""
     assert claimed(planned(answer_type="auto"), [RIGHT] * 7).certificate.p == pytest.approx(3 * 0.030566, abs=3e-6)
+    dated = planned(answer_type="auto", question="When was it?")
+    for text in (RIGHT, "On May 1, 2021."):  # a fourth type is possible where the question asks for it
+        assert claimed(dated, [text] * 7).certificate.p == pytest.approx(4 * 0.030566, abs=4e-6)
     closed = planned(answer_type="auto", choices=["41", "42"])
     assert claimed(closed, [RIGHT] * 7).certificate.p == pytest.approx(0.030566, abs=1e-6)
     assert claimed(closed, [RIGHT] * 7).ppr == 8 / 2**7
@@ -106,13 +112,15 @@ def test_each_broken_assumption_is_named(claimed) -> None:
     """And there is no p and no bound then."""
     plan = planned()
     gsa = Gsa(GsaOptions())
+    two = mix_of((Member(model="a", n=4), Member(model="b", n=4)), None, 0)
     found = {
         "no_answer": claimed(plan, ["no number"] * 7),
         "not_counted": claimed(plan, [RIGHT] * 7, aggregator=gsa),
         "dependent_samples": claimed(replace(plan, sampler=Cycled()), [RIGHT] * 7),
-        "several_models": claimed(replace(plan, blocks=(4, 8)), [RIGHT] * 7),
+        "several_models": claimed(replace(plan, mix=two), [RIGHT] * 7),
         "samples_cut": claimed(planned(stop="deepconf_online"), [RIGHT] * 7),
         "units_differ": claimed(plan, ["It is 5 cm.", "It is 5 m.", "It is 5 cm.", "It is 5."]),
+        "type_unforeseen": claimed(planned(answer_type="auto"), ['{"name": "f", "arguments": {}}'] * 7),
         "first_sample_missing": claimed(plan, ["-"] + [RIGHT] * 7),
     }
     assert {name: one.certificate.void for name, one in found.items()} == {name: name for name in found}
@@ -214,7 +222,14 @@ def test_the_words_speak_of_frequency_and_never_of_being_correct() -> None:
     assert schemas["Certificate"]["properties"]["claim"]["const"] == "most_frequent_answer"
 
 
+def test_what_failed_after_the_stop_ends_the_prefix_all_the_same(claimed) -> None:
+    """It is shown as left out by the stop, and is no sample without an answer."""
+    gap = [RIGHT] * 5 + [None] + [RIGHT] * 6
+    assert claimed(planned(), gap, range(5)).certificate == claimed(planned(), [RIGHT] * 5).certificate
+
+
 def test_a_bar_that_is_known_beforehand_voids_it_too(claimed) -> None:
     """What is cut is no completion of the model's own."""
     plan = planned(stop={"name": "deepconf_online", "bar": 1.0})
     assert claimed(plan, [RIGHT] * 7).certificate.void == "samples_cut"
+    assert claimed(planned(), [RIGHT] * 7 + [(RIGHT, "cut")]).certificate.void == "samples_cut"

@@ -57,7 +57,7 @@ def test_a_truncated_synthesis_falls_back(panel_of, sample_of, asks) -> None:
 def test_a_failed_call_falls_back_with_its_kind(panel_of, asks) -> None:
     """The failure's kind is the reason."""
     lost = Sample(index=0, failure=Failure(kind=FailureKind.CONTEXT_OVERFLOW))
-    verdict = aggregate(panel_of(TEXTS), asks(lost))
+    verdict = aggregate(panel_of(TEXTS), asks(lost, lost))
     assert (verdict.answer, verdict.fallback_reason) == ("42", "call_failed:context_overflow")
 
 

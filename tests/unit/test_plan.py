@@ -234,7 +234,6 @@ def test_a_seed_is_kept_or_drawn_and_always_recorded() -> None:
         {"messages": [turn(), turn("So.", "assistant")]},
         {"messages": []},
         {"question": ""},
-        {"stream": True},
         {"min_confidence": 0.5},
         {"members": []},
         {"model": "../etc"},

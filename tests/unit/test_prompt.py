@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aggregators.prompt import show_solutions
+from service.aggregators.base import AskingOptions
+from service.aggregators.prompt import ask_about, exhibit, fill, fitting, representatives
 from service.fencing import MAX_SAMPLE_CHARS, disarm, fence
+from workers.wire.messages import Failure, FailureKind, Sample, Sampling
 
 CONTROL = re.compile(r"<\|[^|<>]{0,64}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
 PIECES = [
@@ -80,23 +82,67 @@ def test_a_long_sample_keeps_its_beginning_and_its_end() -> None:
     assert "\n[...]\n" in shown
 
 
+def shown_to(panel, template: str):
+    """The messages that show all voters."""
+    return fill(panel, template, exhibit(panel, panel.voters, template))
+
+
 def test_the_same_samples_give_the_same_prompt_in_any_order_of_arrival(panel_of, sample_of) -> None:
     """The prompt depends on the samples and the seed alone."""
     samples = [sample_of(i, f"{i}. The answer is {i % 3}.") for i in range(6)]
     here, there = panel_of(samples), panel_of(list(reversed(samples)))
-    shown = [show_solutions(panel, "gsa", panel.voters, "gsa") for panel in (here, there)]
+    shown = [shown_to(panel, "gsa") for panel in (here, there)]
     assert shown[0] == shown[1]
     other = panel_of(samples, seed=8)
-    assert show_solutions(other, "gsa", other.voters, "gsa") != shown[0]
+    assert shown_to(other, "gsa") != shown[0]
 
 
 def test_the_prompt_fences_every_solution_and_fills_nothing_from_samples(panel_of) -> None:
     """Each solution stands after a marker, the last marker closes, and $names in a sample stay text."""
     panel = panel_of(["$question is $fence. The answer is 1.", "The answer is 2."])
-    (message,) = show_solutions(panel, "self_agreement", panel.voters, "self_agreement")
+    (message,) = shown_to(panel, "self_agreement")
     mark = re.search(r"The marker \[([a-z]{8})\]", message.content)
     assert mark is not None
     blocks = re.findall(rf"^\[{mark[1]}\] (Solution \d|End of solutions\.)", message.content, re.MULTILINE)
     assert blocks == ["Solution 1", "Solution 2", "End of solutions."]
     assert "$question is $fence." in message.content
     assert message.role == "user"
+
+
+def test_an_exhibit_says_which_sample_is_which_number(panel_of) -> None:
+    """Number k + 1 is `order[k]`, whatever the shuffle; every sample is there once."""
+    panel = panel_of([f"way {i}. The answer is {i}." for i in range(7)])
+    seen = exhibit(panel, panel.voters, "usc")
+    assert sorted(c.sample.index for c in seen.order) == list(range(7))
+    assert [c.sample.index for c in seen.order] != list(range(7))
+    for number, candidate in enumerate(seen.order, start=1):
+        assert f"[{seen.mark}] Solution {number}:\n{candidate.sample.text}" in seen.text
+
+
+def test_what_does_not_fit_is_shown_by_one_of_each_class_the_largest_first(panel_of) -> None:
+    """Three votes for 1, two for 2, one for 3: of these as many as there is room for, and never none."""
+    texts = [f"{'la ' * 40}The answer is {answer}." for answer in (3, 1, 2, 1, 1, 2)]
+    panel = panel_of(texts)
+    size = len(texts[0])
+    assert [c.sample.index for c in representatives(panel, panel.voters)] == [1, 2, 0]
+    assert fitting(panel, panel.voters, 6 * size) == (list(panel.voters), ())
+    for room, kept in ((5 * size, [1, 2, 0]), (2 * size, [1, 2]), (1, [1])):
+        shown, warnings = fitting(panel, panel.voters, room)
+        assert [c.sample.index for c in shown] == kept
+        assert warnings == (f"too long to show in full: {len(kept)} of 6 samples were shown, one for each answer",)
+
+
+async def test_a_model_whose_context_is_too_small_is_asked_again_with_less(panel_of, sample_of, asks) -> None:
+    """The second call shows one of each answer; a model that fails otherwise is not asked again."""
+    panel = panel_of([f"{'la ' * 40}The answer is {answer}." for answer in (1, 1, 1, 2)])
+    full = Sample(index=0, failure=Failure(kind=FailureKind.CONTEXT_OVERFLOW))
+    ask = asks(full, sample_of(0, "fine"))
+    options = AskingOptions(judge_model="judge")
+    asked = await ask_about(panel, ask, "gsa", panel.voters, "gsa", Sampling(), options)
+    assert asked.reply.text == "fine"
+    assert [prompt[0].content.count("] Solution ") for prompt in ask.prompts] == [4, 2]
+    assert ask.models == ["judge", "judge"]
+    assert "2 of 4 samples were shown" in asked.warnings[0]
+    other = asks(Sample(index=0, failure=Failure(kind=FailureKind.TIMEOUT)))
+    assert (await ask_about(panel, other, "gsa", panel.voters, "gsa", Sampling(), AskingOptions())).warnings == ()
+    assert len(other.prompts) == 1

@@ -85,6 +85,7 @@ def test_two_such_options_stay_last_in_their_order() -> None:
         ("Which?", ("Lyon", "Paris", "only B"), "by letter or place"),
         ("Which?", ("Lyon", "Paris", "neither the former nor Nice"), "by letter or place"),
         ("Which?", ("Lyon", "Paris", "bigger than the others"), "by letter or place"),
+        ("Which?", ("Lyon", "Paris", "most of the above, but not all of these"), "by letter or place"),
         ("Why is option B right?\n(A) Lyon\n(B) Paris\n(C) Nice", CITIES, "by letter or place"),
         ("Which?\n(A) Paris\n(B) Lyon\n(C) Nice", CITIES, "other options"),
         ("Which?\n(A) Lyon\n(B) Paris", CITIES, "other options"),
@@ -104,6 +105,23 @@ def test_what_could_be_misread_in_another_order_stays(question: str, choices: tu
     said = relisting(Task(question, choices))
     assert isinstance(said, str)
     assert why in said
+
+
+@pytest.mark.parametrize(
+    ("question", "choices"),
+    [
+        ("How many points is a touchdown worth?", ("one", "two", "six")),
+        (
+            "May she?",
+            ("No, since he was a former client", "Yes, following the rules", "Yes, as stated above sea level"),
+        ),
+        ("Which vitamins?", ("Plan E only", "vitamins D and K", "P(A) = P(B)")),
+        ("Answer with A, B or C. Which?", CITIES),
+    ],
+)
+def test_what_only_looks_like_a_reference_changes_places(question: str, choices: tuple[str, ...]) -> None:
+    """Numbers in words, other meanings of former and following, letters beyond the list, instructions."""
+    assert isinstance(relisting(Task(question, choices)), Listing)
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), min_size=1, max_size=20).filter(str.strip)

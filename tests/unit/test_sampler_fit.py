@@ -64,6 +64,21 @@ def test_where_jobs_set_their_own_bar_options_are_not_shuffled_by_default() -> N
     assert [warning for warning in said if "bar of its own" in warning]
 
 
+def test_choices_that_an_earlier_turn_lists_are_not_listed_again_by_default() -> None:
+    """The letters there would be others; examples of other questions speak of other options."""
+    turns = [
+        {"role": "user", "content": "Capital of France?\n(A) lyon\n(B) Paris\n(C) Nice"},
+        {"role": "assistant", "content": "(A)"},
+        {"role": "user", "content": "Are you sure?"},
+    ]
+    body = {"model": "fake", "messages": turns, "choices": CHOICES}
+    assert make_plan(AnswerRequest.model_validate(body), CHATS, SETTINGS).sampler.name == "iid"
+    asked = make_plan(AnswerRequest.model_validate({**body, "sampler": "choice_shuffle"}), CHATS, SETTINGS)
+    assert [warning for warning in asked.warnings if "earlier turn" in warning]
+    turns[0]["content"] = "Capital of Italy?\n(A) Rome\n(B) Paris"
+    assert make_plan(AnswerRequest.model_validate(body), CHATS, SETTINGS).sampler.name == "choice_shuffle"
+
+
 def test_shuffled_samples_before_a_model_are_served_with_a_warning() -> None:
     """Their letters are not those of the question."""
     assert [w for w in plan(choices=CHOICES, sampler="choice_shuffle", aggregator="gsa").warnings if "letters" in w]

@@ -33,6 +33,8 @@ class _Question(BaseModel):
 class ReplayBackend:
     """Answers from the recording at `path`: sample `i` of a job is the question's recorded sample `i`.
 
+    Where an answer has several models, the i-th of those that this model draws is.
+
     The question is the one that the job's `question_id` names, else the one whose text is exactly the last user message
     (the first of several such). Of several records with one id, which published sets do have, it is the one whose text
     is in the last user message, else the first. A job of an aggregation is looked up by its text only: its prompt is
@@ -66,7 +68,7 @@ class ReplayBackend:
         for index in indices:
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
-            yield _replayed(question, index)
+            yield _replayed(question, index, index - job.skipped)
 
     async def healthy(self) -> bool:
         """True once the file has been read."""
@@ -84,11 +86,11 @@ class ReplayBackend:
         return self._by_text.get(asked)
 
 
-def _replayed(question: _Question, index: int) -> Sample:
-    if index >= len(question.samples):
+def _replayed(question: _Question, index: int, number: int) -> Sample:
+    if not 0 <= number < len(question.samples):
         detail = f"{len(question.samples)} samples are recorded"
         return Sample(index=index, failure=Failure(kind=FailureKind.NO_MORE_SAMPLES, detail=detail))
-    return question.samples[index].sample(index, question.extra)
+    return question.samples[number].sample(index, question.extra)
 
 
 def _provided(questions: list[_Question]) -> frozenset[Provides]:

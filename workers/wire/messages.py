@@ -170,6 +170,7 @@ class Job(Frozen):
 
     `batch` names the prompt within the answer: "samples", or one of its aggregation calls. `question_id` names
     a recorded question for the replay backend. The deadline is not part of it: it is Redis time, set when it is queued.
+    `skipped`: how many of the answer's samples before `first` are other models', for a recording that numbers its own.
     `prefix`: how every completion begins; only what follows it is drawn and returned. A job of another `kind` draws
     nothing: its sample i holds the `values` of `texts[i]` (a text of `entail` is a premise, its pair the hypothesis).
     """
@@ -187,6 +188,7 @@ class Job(Frozen):
     first: int = Field(ge=0)
     last: int = Field(ge=1)
     batch: str = SAMPLES
+    skipped: int = Field(default=0, ge=0)
     question_id: str | None = None
     use: Literal["sampling", "aggregation"] = "sampling"
 

@@ -35,6 +35,12 @@ class RecordedSample(BaseModel):
     logprob: Any = None
     extra: Any = None
 
+    @property
+    def source(self) -> str | None:
+        """The model that a recording of several models names (`extra.model`); None where it names none."""
+        named = _part(self.extra, "model")
+        return named if isinstance(named, str) else None
+
     def sample(self, index: int, question: object = None) -> Sample:
         """The sample as if it had just been drawn; `question` is the `extra` of its question."""
         return Sample(

@@ -16,9 +16,10 @@ from workers.backends.torch_local.facts import COUNTERS, EngineFacts
 from workers.backends.torch_local.model import LoadedModel, load
 from workers.backends.torch_local.rows import Order
 from workers.backends.torch_local.scheduler import Limits
+from workers.wire.job_kinds import ASKED, SCORING
 from workers.wire.messages import FailureKind, Job, Provides, Sample
 
-_PROVIDES = frozenset(Provides) - {Provides.REWARD, Provides.EMBED, Provides.ENTAIL}
+_PROVIDES = frozenset(Provides) - SCORING - ASKED
 
 _RECENT_S = 30.0
 """A forward pass of the last so many seconds shows that the model can be run; else one is asked for."""

@@ -18,12 +18,12 @@ class Batch:
 
     A step is `draw` (one token a row), then whatever the caller does with rows that ended, forked or came back, then
     `forward`, which is `pending` in between. Rows join with `join` before a draw, and leave with `remove` at any time.
+    `statistics` False leaves them out, only to measure what they cost.
     """
 
-    def __init__(self, model: LoadedModel, shelves: Shelves, *, statistics: bool = True) -> None:
+    def __init__(self, model: LoadedModel, shelves: Shelves) -> None:
         self._model = model
         self._shelves = shelves
-        self._statistics = statistics
         self._slots = Slots(model.cache)
         self._cohorts = Cohorts()
         self._decoding = Decoding(model.cache, self._slots)
@@ -32,6 +32,7 @@ class Batch:
         self._arranged = -1
         self.rows: list[Row] = []
         self.pending = False
+        self.statistics = True
 
     @property
     def bytes(self) -> int:
@@ -121,7 +122,7 @@ class Batch:
         self.pending = True
         logits = centred(self._logits)
         tokens = self._arrange().draw(logits, [row.uniforms.next() for row in self.rows])
-        if not self._statistics:
+        if not self.statistics:
             return [[token, 1.0, 0.0, 0.0, 0.0, 0.0] for (token,) in tokens.tolist()]
         # One transfer from the device a step.
         numbers: list[list[float]] = measure(logits, tokens).tolist()

@@ -17,6 +17,7 @@ import transformers
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
+from workers.backends.torch_local.bench_vllm import vllm_system
 from workers.backends.torch_local.engine import Engine
 from workers.backends.torch_local.model import LoadedModel, adopt
 from workers.backends.torch_local.rows import Order
@@ -27,14 +28,17 @@ Draws = Callable[[list[int], int, int], Awaitable[None]]
 
 TEMPERATURE = 0.8
 _ABACUS = Path(__file__).resolve().parents[2] / "abacus" / "model"
-_CACHE = 6 << 30
+CACHE = 6 << 30
+"""Bytes of keys and values that the engine may have."""
+_VLLM_CACHE = 2 << 30
+"""vLLM takes its cache before the first question; this is enough for every cell."""
 ROWS = 128
 """Rows that the engine decodes together, as the backend's default."""
 
 
 def machine(device: str) -> str:
     """One line on what is measured on."""
-    if device != "cpu" and torch.cuda.is_available():
+    if on_gpu(device):
         place = torch.cuda.get_device_name()
     else:
         place = (
@@ -42,6 +46,11 @@ def machine(device: str) -> str:
         )
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     return f"{datetime.date.today().isoformat()}, {place}, {versions}"
+
+
+def on_gpu(device: str) -> bool:
+    """True where the models run on a GPU."""
+    return device != "cpu" and torch.cuda.is_available()
 
 
 class _NoText:
@@ -88,9 +97,9 @@ def network(name: str, device: torch.device) -> Any:
 
 @contextlib.asynccontextmanager
 async def systems(
-    name: str, others: Sequence[str], device: str, threads: int | None
+    name: str, others: Sequence[str], device: str, threads: int | None, vllm: Path | None = None
 ) -> AsyncIterator[tuple[dict[str, Draws], Engine]]:
-    """The engine and the others asked for, each with weights of its own."""
+    """The engine and the others asked for, each with weights of its own; `vllm` names the interpreter for that one."""
     place = _place(device)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     made: dict[str, Draws] = {}
@@ -100,9 +109,9 @@ async def systems(
                 made[other] = partial(_generate, _endless(network(name, place)))
             elif other == "batching":
                 made[other] = stack.enter_context(_batching(_endless(network(name, place))))
-            elif other == "bare":
-                bare = await stack.enter_async_context(started(name, device, threads, bare=True))
-                made[other] = partial(_drawn, bare)
+            elif other == "vllm" and vllm is not None:
+                served = vllm_system(vllm, network(name, torch.device("cpu")), threads, _VLLM_CACHE, TEMPERATURE)
+                made[other] = await stack.enter_async_context(served)
         engine = await stack.enter_async_context(started(name, device, threads))
         yield made | {"engine": partial(_drawn, engine)}, engine
 
@@ -153,19 +162,17 @@ def _batching(model: Any) -> Iterator[Draws]:
         manager.stop(block=True)
 
 
+def spelled(name: str, device: str) -> LoadedModel:
+    """A model whose prompts are token ids, which has no end token and states no longest context."""
+    model = adopt(network(name, _place(device)), _NoText())
+    fields = {each.name: getattr(model, each.name) for each in dataclasses.fields(model)}
+    return _Spelled(**(fields | {"ends": frozenset(), "max_positions": None}))
+
+
 @contextlib.asynccontextmanager
-async def started(
-    name: str, device: str, threads: int | None, *, bare: bool = False, rows: int = ROWS
-) -> AsyncIterator[Engine]:
-    """An engine as long as the context; `bare` without statistics."""
-    place = _place(device)
-
-    def load() -> LoadedModel:
-        model = adopt(network(name, place), _NoText())
-        fields = {each.name: getattr(model, each.name) for each in dataclasses.fields(model)}
-        return _Spelled(**(fields | {"ends": frozenset(), "max_positions": None}))
-
-    engine = Engine(load, threads, lambda _: Limits(rows, _CACHE, statistics=not bare))
+async def started(name: str, device: str, threads: int | None, *, rows: int = ROWS) -> AsyncIterator[Engine]:
+    """An engine as long as the context."""
+    engine = Engine(partial(spelled, name, device), threads, lambda _: Limits(rows, CACHE))
     await engine.start()
     try:
         yield engine
@@ -178,11 +185,16 @@ async def _drawn(engine: Engine, prompt: list[int], n: int, tokens: int) -> None
     await ask(engine, prompt, n, Sampling(temperature=TEMPERATURE, max_tokens=tokens))
 
 
-async def ask(engine: Engine, prompt: Sequence[int], n: int, sampling: Sampling) -> None:
-    """Draws n samples and waits for the last."""
+def ordered(prompt: Sequence[int], n: int, sampling: Sampling) -> Order:
+    """An order of n samples of one prompt, for the loop that runs."""
     message = Message(role="user", content=" ".join(map(str, prompt)))
     job = Job(job_id="j", answer_id="a", model="m", messages=(message,), sampling=sampling, first=0, last=n)
-    order = Order(job, tuple(range(n)), 1, asyncio.get_running_loop())
+    return Order(job, tuple(range(n)), 1, asyncio.get_running_loop())
+
+
+async def ask(engine: Engine, prompt: Sequence[int], n: int, sampling: Sampling) -> None:
+    """Draws n samples and waits for the last."""
+    order = ordered(prompt, n, sampling)
     engine.submit(order)
     for _ in range(n):
         item = await order.inbox.get()

@@ -3,7 +3,8 @@
 python -m workers.backends.torch_local.benchmark [--models abacus,llama100m --n 1,4,16,64 --prompts 32,512,2048 ...]
 
 Every system draws n samples of one prompt, `--tokens` new tokens each (no end token ends one), at temperature 0.8, with
-the same weights in the same precision. The time is that of the last sample. The engine is asked as the worker asks it.
+the same weights in the same precision, at any length: the context that a model states is lifted. The time is that of
+the last sample. The engine is asked as the worker asks it.
 """
 
 import argparse
@@ -19,7 +20,20 @@ from pathlib import Path
 import torch
 
 from workers.backends.torch_local.bench_mixed import mixed_load
-from workers.backends.torch_local.bench_systems import Draws, machine, started, systems
+from workers.backends.torch_local.bench_statistics import statistics_cost
+from workers.backends.torch_local.bench_systems import (
+    CACHE,
+    ROWS,
+    TEMPERATURE,
+    Draws,
+    machine,
+    ordered,
+    spelled,
+    started,
+    systems,
+)
+from workers.backends.torch_local.scheduler import Limits
+from workers.wire.messages import Sampling
 
 MODELS = ("abacus", "llama100m")
 _ENOUGH_S = 45.0
@@ -57,7 +71,7 @@ class Measured:
 async def measure(cell: Cell, draws: dict[str, Draws], rounds: int, seed: int) -> Measured:
     """All systems, one after the other, in every round, the order turned by one each time."""
     measured = Measured(cell, {name: [] for name in draws})
-    ids = torch.randint(5, 400, (cell.prompt,), generator=torch.Generator().manual_seed(seed)).tolist()
+    ids = _prompt(cell.prompt, seed)
     names = list(draws)
     for number in range(rounds):
         turned = names[number % len(names) :] + names[: number % len(names)]
@@ -70,6 +84,11 @@ async def measure(cell: Cell, draws: dict[str, Draws], rounds: int, seed: int) -
         if max(times[-1] for times in measured.seconds.values()) > _ENOUGH_S:
             break
     return measured
+
+
+def _prompt(length: int, seed: int) -> list[int]:
+    drawn: list[int] = torch.randint(5, 400, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+    return drawn
 
 
 def lines(all_measured: Sequence[Measured], others: Sequence[str]) -> list[str]:
@@ -103,7 +122,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--systems", default="generate,batching", help="what to compare with; empty: nothing")
-    parser.add_argument("--statistics", action="store_true", help="also without statistics, for what they cost")
+    parser.add_argument("--statistics", action="store_true", help="also what statistics cost")
+    parser.add_argument(
+        "--vllm", type=Path, default=None, help="an interpreter that has vLLM, to compare with that too"
+    )
     parser.add_argument("--mixed", action="store_true", help="also 50 jobs that arrive at random")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="auto")
@@ -114,21 +136,33 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Measured]:
     found: list[Measured] = []
-    others = [name for name in options.systems.split(",") if name] + ["bare"] * options.statistics
+    others = [name for name in options.systems.split(",") if name]
+    others += ["vllm"] * (options.vllm is not None)
     for name in options.models.split(","):
-        async with systems(name, others, options.device, options.threads) as (draws, engine):
+        async with systems(name, others, options.device, options.threads, options.vllm) as (draws, engine):
             await measure(Cell(name, 2, 32, 8), draws, 1, options.seed)  # warms up
             for prompt in options.prompts:
                 for n in options.n:
-                    found.append(
-                        await measure(Cell(name, n, prompt, options.tokens), draws, options.rounds, options.seed)
-                    )
+                    cell = Cell(name, n, prompt, options.tokens)
+                    found.append(await measure(cell, draws, options.rounds, options.seed))
                     sys.stderr.write("\n".join(lines(found[-1:], others)[2:]) + "\n")
+            if options.statistics:
+                _say_costs(name, options, say)
             if options.mixed:
                 async with started(name, options.device, options.threads, rows=1 << 20) as bigger:
                     say(await mixed_load(name, engine, bigger, options.seed, options.rounds))
     say("\n".join(lines(found, others)))
     return found
+
+
+def _say_costs(name: str, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    model, sampling = spelled(name, options.device), Sampling(temperature=TEMPERATURE, max_tokens=options.tokens)
+    for length in options.prompts:
+        prompt = _prompt(length, options.seed)
+        for n in options.n:
+            orders = [ordered(prompt, n, sampling) for _ in range(options.rounds)]
+            cost = statistics_cost(model, orders, Limits(ROWS, CACHE))
+            say(f"{name}, n {n}, prompt {length}: statistics add {cost}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,10 +16,10 @@ from workers.wire.messages import Failure, FailureKind, FinishReason, Sample
 class Running:
     """The batch, and what becomes of its rows."""
 
-    def __init__(self, model: LoadedModel, shelves: Shelves, facts: EngineFacts, *, statistics: bool) -> None:
+    def __init__(self, model: LoadedModel, shelves: Shelves, facts: EngineFacts) -> None:
         self._model = model
         self._facts = facts
-        self.batch = Batch(model, shelves, statistics=statistics)
+        self.batch = Batch(model, shelves)
         self._courses = Courses(model, self.batch)
         self._probing = Probing(model, self.batch)
 

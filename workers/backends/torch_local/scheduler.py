@@ -35,14 +35,10 @@ _KNOWN_SHARE = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`rows` decoded together (each order has at least one beyond that), and bytes of keys and values.
-
-    `statistics` False leaves them out, only to measure what they cost.
-    """
+    """`rows` decoded together (each order has at least one beyond that), and bytes of keys and values."""
 
     rows: int
     cache_bytes: int
-    statistics: bool = True
 
 
 class Scheduler:
@@ -55,7 +51,7 @@ class Scheduler:
         self._works: list[Work] = []
         self._shelves = Shelves(model.cache)
         self._reader = Reader(model, self._shelves, limits.cache_bytes // _KNOWN_SHARE)
-        self._running = Running(model, self._shelves, facts, statistics=limits.statistics)
+        self._running = Running(model, self._shelves, facts)
         self._batch = self._running.batch
         self._most_rows, self._calm_from = _UNLIMITED, 0
         facts.cache_limit = limits.cache_bytes
@@ -95,6 +91,10 @@ class Scheduler:
             self._relieve()
         self._works = [work for work in self._works if work.waiting or work.running]
         self._note()
+
+    def draw_statistics(self, *, on: bool) -> None:
+        """Leaves statistics out of the coming steps, or not; only to measure what they cost."""
+        self._batch.statistics = on
 
     def fail_all(self, kind: FailureKind, detail: str) -> None:
         """Every order fails."""

@@ -1,0 +1,113 @@
+"""GenRM: the model verifies a solution of each of the largest classes, several times."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
+
+from service.aggregators import base
+from service.aggregators.counting import fall_back, plurality
+from service.aggregators.prompt import fill, quote
+from service.aggregators.replies import last_word, said, unusable
+from service.aggregators.verdicts import member, of_weights, top_classes, votes_of
+from service.aggregators.verifying import ask_of_each, first_failure
+from service.candidates import AnswerClass
+from workers.wire.messages import Provides, Sample, Sampling
+
+PHRASE = "is the answer correct (Yes/No)?"
+YES, NO = "Yes", "No"
+
+
+class GenrmOptions(base.AskingOptions):
+    """`verifications` of each of the `classes` largest classes, unless `total` says how many completions the answer may
+    cost in all, samples and verifications together. `likelihood`: the verdict's probability is asked for after each
+    verification by a second, short call. `temperature`, `max_tokens`: of the verifications.
+    """
+
+    verifications: int = Field(default=2, ge=1, le=32)
+    classes: int = Field(default=3, ge=2, le=8)
+    total: int | None = Field(default=None, ge=2, le=4_096)
+    likelihood: bool = False
+    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
+    max_tokens: int = Field(default=1024, ge=1, le=32_768)
+
+
+class Genrm:
+    """Each class weighs its votes times the mean verdict on its first sample (weighted self-consistency, 2504.01005).
+
+    A verification reasons first and ends in Yes or No; its score is 1 or 0, or p(Yes) / (p(Yes) + p(No)) with
+    `likelihood`. What cannot be read is left out of the mean; a class of which nothing can be read scores 0. Classes
+    beyond the largest weigh nothing. Where nothing at all can be read the plain vote stands in. `facts`: `read`, the
+    share of verifications that could be read.
+    """
+
+    name = "genrm"
+    Options: type[BaseModel] = GenrmOptions
+    counts_votes = False
+    calls = "verifications x classes, of at most `classes`; twice that with `likelihood`; none where all agree"
+
+    def __init__(self, options: GenrmOptions) -> None:
+        self.options = options
+        wanted = {Provides.OPTION_LOGPROBS, Provides.PREFIX_CONTINUE} if options.likelihood else set()
+        self.needs: frozenset[Provides] = frozenset(wanted)
+
+    def max_calls(self, n: int) -> int:
+        """Verifications x classes, twice with `likelihood`."""
+        classes = min(self.options.classes, n)
+        return classes * self._verifications(n, classes) * (2 if self.options.likelihood else 1)
+
+    def _verifications(self, n: int, classes: int) -> int:
+        """How many verifications each class gets: what is left of `total` after n samples, but at least one."""
+        if self.options.total is None:
+            return self.options.verifications
+        return max(1, min(32, (self.options.total - n) // classes))
+
+    async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
+        """The class of the largest weight."""
+        if len(panel.classes) < 2:
+            return plurality(panel)
+        judged = top_classes(panel, self.options.classes)
+        times = self._verifications(len(panel.candidates), len(judged))
+        sampling = Sampling(temperature=self.options.temperature, max_tokens=self.options.max_tokens, seed=panel.seed)
+        speakers = [member(panel, each) for each in judged]
+        replies = await ask_of_each(panel, ask, self.name, speakers, sampling, self.options, times)
+        scores = await self._scores(panel, ask, judged, replies)
+        read = [[score for score in each if score is not None] for each in scores]
+        if not any(read):
+            return fall_back(panel, self.name, first_failure(replies))
+        means = [math.fsum(each) / len(each) if each else 0.0 for each in read]
+        weights = {c.answer: votes_of(panel, c) * mean for c, mean in zip(judged, means, strict=True)}
+        share = sum(map(len, read)) / (times * len(judged))
+        return base.with_facts(of_weights(panel, weights), {"read": share})
+
+    async def _scores(
+        self, panel: base.Panel, ask: base.Ask, judged: Sequence[AnswerClass], replies: Sequence[Sequence[Sample]]
+    ) -> list[list[float | None]]:
+        if not self.options.likelihood:
+            return [[_verdict(reply) for reply in each] for each in replies]
+        return [
+            list(await asyncio.gather(*(self._likelihood(panel, ask, each, reply) for reply in group)))
+            for each, group in zip(judged, replies, strict=True)
+        ]
+
+    async def _likelihood(self, panel: base.Panel, ask: base.Ask, judged: AnswerClass, reply: Sample) -> float | None:
+        """p(Yes) / (p(Yes) + p(No)) after what the verification said up to its verdict."""
+        if _verdict(reply) is None:
+            return None
+        place = reply.text.lower().rfind(PHRASE.lower()) + len(PHRASE)
+        prompt = fill(panel, self.name, quote(panel, [member(panel, judged).sample.text]))
+        sampling = Sampling(temperature=0.0, options=(f" {YES}", f" {NO}"))
+        (found,) = await ask(prompt, sampling, prefix=reply.text[:place], model=self.options.judge_model)
+        if found.failure is not None or len(found.option_logprobs) != 2:
+            return None
+        yes, no = found.option_logprobs
+        return 1.0 / (1.0 + math.exp(min(700.0, no - yes)))
+
+
+def _verdict(reply: Sample) -> float | None:
+    """1 for Yes, 0 for No; None if the reply says neither."""
+    if unusable(reply):
+        return None
+    word = last_word(said(reply), (YES, NO), PHRASE)
+    return None if word is None else float(word == YES)
