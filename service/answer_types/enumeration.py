@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import Options
-from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, in_blocks, numeral, read, values
+from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, in_blocks, numeral, paired, read, values
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 
@@ -109,7 +109,7 @@ def _item(item: Json) -> tuple[str, Json]:
 def _cleaned(text: str) -> str:
     """The item without what wraps it, and without the explanation behind a head in bold."""
     head = _HEAD.fullmatch(text.strip())
-    text = head[1] if head else text
+    text = paired(head[1] if head else text)
     for _ in range(_MAX_ROUNDS):
         again = " ".join(reading.unwrap(text).split())
         if again == text:

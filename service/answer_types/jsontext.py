@@ -101,7 +101,15 @@ def canonical(value: Json) -> str:
         return f"[{','.join(canonical(item) for item in value)}]"
     if isinstance(value, dict):
         return f"{{{','.join(f'{canonical(key)}:{canonical(value[key])}' for key in sorted(value))}}}"
-    return _SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", json.dumps(value, ensure_ascii=False))
+    text = json.dumps(paired(value) if isinstance(value, str) else value, ensure_ascii=False)
+    return _SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text)
+
+
+def paired(text: str) -> str:
+    """The text with two surrogates that make a pair as the one character that JSON reads them as."""
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def numeral(text: str) -> Numeral:

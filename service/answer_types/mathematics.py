@@ -94,7 +94,7 @@ def _settled(spelling: str) -> str:
     """The canonical spelling that is also what reading it as a completion gives; empty if there is none."""
     answer = canonical(spelling)
     for _ in range(8):
-        again = next((form for _, found in _found(answer) if (form := canonical(found))), "")
+        again = next((form for _, found in _found(reading.window(answer)) if (form := canonical(found))), "")
         if again == answer:
             return answer
         answer = again

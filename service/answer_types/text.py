@@ -120,7 +120,9 @@ def _settled(answer: str, task: Task) -> str | None:
     """The canonical spelling: what reading it as a completion gives back."""
     answer = _cleaned(answer)
     for _ in range(_MAX_ROUNDS):
-        again = next((cleaned for _, spelling in _found(answer, task) if (cleaned := _cleaned(spelling))), "")
+        again = next(
+            (cleaned for _, spelling in _found(reading.window(answer), task) if (cleaned := _cleaned(spelling))), ""
+        )
         if again == answer:
             return answer if normal_form(answer) else None
         answer = again

@@ -96,3 +96,13 @@ def test_order_and_repeats_count_where_asked(left: str, right: str, options: dic
 def test_a_list_without_end_is_none() -> None:
     """More items than anyone asks for are no answer."""
     assert found(f"[{','.join(['1'] * 1001)}]") is None
+
+
+def test_surrogates_that_make_a_pair_are_one_character() -> None:
+    """So it is where the canonical form, which is JSON, is read again."""
+    made = found("\udfff\ud83d\ude00; b")
+    assert made is not None
+    assert made.answer == '["b","\\udfff\U0001f600"]'
+    again = found(made.answer)
+    assert again is not None
+    assert again.identity == made.identity

@@ -100,7 +100,7 @@ def test_equivalence_by_meaning_is_refused_until_there_is_one() -> None:
         TextOptions.model_validate({"equivalence": "semantic"})
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "...", "**", "word " * 200])
+@pytest.mark.parametrize("text", ["", "  \n", "...", "**", "word " * 200, "The answer is ~~~\n", '"~~~\n'])
 def test_empty_and_endless_texts_give_none(text: str) -> None:
     """A text without a mark of its answer is one itself only where it is short."""
     assert Text().extract(text, TASK) is None
