@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test replay extraction stopping certificate lint format openapi fuzz bench faults clean card bench-engine soak-engine
+.PHONY: help install demo serve test replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside
 
 stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA)
 	$(BIN)/conclave eval --stopping-report
+
+weights: $(STAMP) ## what learned member weights gain on recorded samples of several models (CONCLAVE_DATA)
+	$(BIN)/conclave weights $(addprefix $(CONCLAVE_DATA)/,zeroeval_math_l5_cross.jsonl.gz mmlu_pro_cross.jsonl.gz)
 
 certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated runs a line
 	$(BIN)/python -m tests.load.certificate
