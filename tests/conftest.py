@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from hypothesis import settings
 
 from service.aggregators.base import Panel
 from service.answer_types.base import AnswerType
@@ -37,6 +38,10 @@ from tests.fake_upstream import FakeUpstream, Script, Stats, on_thread
 from workers.wire.messages import Failure, FailureKind, FinishReason, Message, Sample, Sampling
 
 ROOT = Path(__file__).parent.parent
+
+# A busy machine makes an example slow and no law wrong; what has to be quick is measured by benchmarks.
+settings.register_profile("conclave", deadline=None)
+settings.load_profile("conclave")
 
 # Ends with the test process, also when that is killed; `preexec_fn` would warn beside the upstreams' threads.
 _LAUNCH = (
