@@ -120,7 +120,7 @@ class Roll:
         """The places in `answers` that a voter ranks, best first: its own answer alone where it ranks none."""
         read: list[tuple[Extraction, int | None]] = []
         for text in written_ranking(voter.candidate.sample.text)[:MAX_RANKED]:
-            if (extraction := self._classify.extract(text)) is not None:
+            if (extraction := self._classify.extract(text, voter.index)) is not None:
                 found = await self._classify.find(extraction)
                 read.append((extraction, self._own.get(found.members) if found else None))
         if voter.place not in (place for _, place in read):

@@ -1,5 +1,7 @@
 """Rankings in completions, and the rules that count them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,11 @@ from hypothesis import strategies as st
 from service.aggregators.preference import Ballot, borda, reciprocal, run_off, written_ranking
 from service.answer_types.choice import Choice
 from service.candidates import Task
+from service.classing import Classifier
+from service.reading import Reader
+from service.stopping.base import Options
+from service.stopping.none import NoStop
+from tests.at_once import at_once
 from tests.ballots import of_models, verdict, weights
 
 TASK = Task("Which?", choices=("(A) oak", "(B) elm", "(C) ash", "(D) yew"))
@@ -120,3 +127,18 @@ def test_a_ballot_weighs_what_its_model_does(ranked) -> None:
     panel = of_models(ranked("The answer is A.", "The answer is B.", "The answer is B."), "xyy", {"y": 0.25})
     assert verdict("ranked_vote", panel, rule="run_off").answer == "A"
     assert weights(verdict("ranked_vote", panel, rule="reciprocal")) == {"A": 1.0, "B": 0.5}
+
+
+def test_letters_are_ranked_as_each_sample_was_shown_the_options(ranked, sample_of) -> None:
+    """Sample 1 saw elm as (A) and oak as (B): its "B > A" ranks oak before elm, as sample 0's "A > B" does."""
+    orders = {0: None, 1: (1, 0, 2, 3)}
+    texts = ["The answer is A.\nRanking: A > B", "The answer is B.\nRanking: B > A"]
+    reader = Reader(TASK, Choice(), NoStop(Options()), 2, shown=orders.get)
+    reading = at_once(reader.read({i: sample_of(i, text) for i, text in enumerate(texts)}))
+    classify = Classifier(reading.candidates, Choice(), TASK, shown=orders.get)
+    panel = replace(ranked(*texts), candidates=reading.candidates, classes=reading.classes, classify=classify)
+    found = verdict("ranked_vote", panel)
+    assert [len(c.members) for c in reading.classes] == [2]
+    (first, most), (_, less) = weights(found).items()
+    assert first == reading.classes[0].answer
+    assert most > less
