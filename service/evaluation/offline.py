@@ -50,7 +50,13 @@ class Offline:
         request = AnswerRequest.model_validate(body_of(record, cell, "recorded"))
         plan = make_plan(request, self._pool, self._settings)
         reader = Reader(
-            plan.task, self._reads(plan.answer_type), plan.stop, plan.n, judge=self._judge, shown=plan.shown
+            plan.task,
+            self._reads(plan.answer_type),
+            plan.stop,
+            plan.n,
+            judge=self._judge,
+            shown=plan.shown,
+            lead=plan.lead,
         )
         samples, kept = await _arrive(plan, record.samples, reader)
         reading = await reader.read(samples, kept)

@@ -129,6 +129,7 @@ def test_e5_one_lost_call_of_eight_leaves_seven_votes(stack: Stack) -> None:
         "finished": 7,
         "failed": 1,
         "cancelled": 0,
+        "saved": 0,
         "unparsable": 0,
         "truncated": 0,
         "cut": 0,

@@ -66,7 +66,7 @@ def turn(content: str = "Why?", role: str = "user") -> dict[str, str]:
         ({"stop": {"name": "beta", "threshold": 2}}, "stop.threshold"),
         ({"choices": ["one"]}, "choices"),
         ({"min_confidence": 0.9}, "min_confidence"),
-        ({"members": [{"model": "fake", "n": 1}]}, "members"),
+        ({"members": [{"model": "fake", "n": 0}]}, "members.0.n"),
         ({"model": ""}, "model"),
         ({"model": "a b"}, "model"),
     ],
