@@ -19,7 +19,7 @@ from service.gather import Gathered, Line, Recall
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.plan import Plan, make_plan, meaning, new_answer_id
-from service.pool_fit import member_pools
+from service.pool_fit import check_asked, member_pools
 from service.progress import gateway_lost, so_far
 from service.sampler_fit import check_embedder
 from service.settings import Settings
@@ -121,6 +121,7 @@ class Lifecycle:
         members = await member_pools(request, self._catalog)
         plan = make_plan(request, pool, self._settings, comparing, answer_id=answer_id, seed=seed, members=members)
         await check_embedder(plan.sampler, self._catalog)
+        await check_asked(plan.aggregator, self._catalog)
         return plan
 
     async def _run(self, work: Work) -> Solving:

@@ -42,6 +42,26 @@ def joined(pool: Pool, members: tuple[Pool, ...]) -> Pool:
     return Pool(pool.model, tuple(card for each in members for card in each.cards)) if members else pool
 
 
+def asked_pools(aggregator: Aggregator) -> dict[str, str]:
+    """The pools that an aggregator asks instead of the answer's own, by the option that names each."""
+    options = getattr(aggregator, "options", None)
+    judge = getattr(options, "judge_model", None)
+    named = {} if judge is None else {"aggregator.judge_model": judge}
+    return named | {f"aggregator.models.{i}": name for i, name in enumerate(getattr(options, "models", ()))}
+
+
+async def check_asked(aggregator: Aggregator, catalog: Catalog) -> None:
+    """Refuses an aggregator's judge that nobody serves, or whose workers cannot supply what it needs."""
+    for field, model in asked_pools(aggregator).items():
+        pool = await catalog.find(model)
+        if pool is None:
+            raise BadRequest(f"no worker serves the model {model!r}", field=field)
+        check_kind(pool, field)
+        if pool.provides is not None and (missing := aggregator.needs - pool.provides):
+            names = ", ".join(sorted(missing))
+            raise BadRequest(f"{aggregator.name} needs what {model} does not supply: {names}", field=field)
+
+
 def check_kind(pool: Pool, field: str) -> None:
     """Refuses a pool that answers no questions."""
     if pool.provides is not None and not serves(pool.provides, "sample"):
@@ -65,7 +85,7 @@ def check_pool(
     if pool.provides is None:
         return
     asked = [
-        ("aggregator", aggregator.name, aggregator.needs),
+        ("aggregator", aggregator.name, frozenset() if asked_pools(aggregator) else aggregator.needs),
         ("stop", stop.name, needs_of(stop)),
         ("sampler", sampler.name, sampler.needs),
         *((f"sampling.{name}", name, {need}) for name, need in _SPECIAL.items() if getattr(sampling, name)),

@@ -16,7 +16,7 @@ from service.candidates import Candidate, Extraction
 from workers.wire.messages import Provides, Sample, Sampling
 
 
-class PrefixConsistencyOptions(base.AskingOptions):
+class PrefixConsistencyOptions(base.Options):
     """`keep`: the first part of each completion that is kept. `times`: how often its end is drawn anew.
 
     `power`: a class weighs, in each group of a sample and its redrawn ones, its share of the group to this power.
@@ -47,7 +47,7 @@ class PrefixConsistency:
     given again weighs eight times as much as one that is not. Right answers come back more often than wrong ones; so
     does a wrong but stable calculation. A second stage: where the vote is settled it stands and nothing is drawn.
 
-    The end is drawn as the sample was, by its model from its prompt at its temperature: `judge_model` is not asked. A
+    The end is drawn as the sample was, by its model from its prompt at its temperature. A
     completion is cut between words. What comes back without an answer counts for nothing in its group. An answer that
     only a redrawn end gave can win, and is then `novel`. Where every draw fails the plain vote stands in. `facts`:
     `came_back`, the share of redrawn ends that gave their sample's answer again.
