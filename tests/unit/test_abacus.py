@@ -1,5 +1,6 @@
 """Abacus: its tokenizer, its data, its weights, and one sentence out of it."""
 
+import itertools
 import json
 import operator
 import re
@@ -15,7 +16,8 @@ from safetensors import safe_open  # noqa: E402 - only where torch is installed
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
 from workers.abacus import problems as problems_module  # noqa: E402
-from workers.abacus.examples import first_mode, tally  # noqa: E402
+from workers.abacus.batches import TASKS, BatchMaker  # noqa: E402
+from workers.abacus.examples import ANSWER_WEIGHT, TALLY_WEIGHT, ExampleMaker, first_mode, tally  # noqa: E402
 from workers.abacus.measures import Record, Verdict, area, bootstrap, single  # noqa: E402
 from workers.abacus.network import Cache, cast, hidden_states, logits  # noqa: E402
 from workers.abacus.problems import LARGEST, draw, draw_distinct, is_held_out  # noqa: E402
@@ -165,6 +167,43 @@ def test_a_tally_names_the_first_to_reach_the_largest_count():
     """Counting is done aloud and ties have a rule."""
     assert tally([4, 7, 7, 4]) == "Solution 1: 4 (1). Solution 2: 7 (1). Solution 3: 7 (2). Solution 4: 4 (2)."
     assert first_mode([4, 7, 7, 4]) == 7
+
+
+def _learned(example, weight: float) -> str:
+    """The characters of a completion that have this weight."""
+    marked = {place: each for characters, each in example.marks for place in characters}
+    return "".join(letter for place, letter in enumerate(example.completion) if marked.get(place, 1.0) == weight)
+
+
+def test_generative_self_aggregation_counts_works_it_out_and_answers_right():
+    """Steps that slip are read and not learned, and then the count is right; the answer is right in any case."""
+    maker = ExampleMaker(Random(11), progress=0.9)
+    slipped = 0
+    for example in (maker.make("gsa") for _ in range(200)):
+        counted, majority, written = example.completion.split("\n")
+        steps, answer = written.split(ANSWER_PHRASE)
+        assert re.fullmatch(r"(Solution \d: \d+ \(\d\)\. ?)+", counted)
+        assert _learned(example, ANSWER_WEIGHT) == f"{ANSWER_PHRASE}{answer}"
+        if unlearned := _learned(example, 0.0):
+            slipped += 1
+            assert unlearned == steps
+            assert answer.strip() == majority.removeprefix("The majority voted answer is ")
+        else:
+            assert _wrong_steps(steps) == []
+            assert steps.endswith(f"= {answer.strip()} ")
+    assert 20 < slipped < 100
+
+
+def test_what_a_tally_has_to_learn_weighs_more(tokenizer):
+    """Who says what and how often, not which solution is next; in a batch it is the tokens of these numbers."""
+    maker = ExampleMaker(Random(12), progress=0.9)
+    example = maker.make("self_agreement")
+    assert _learned(example, TALLY_WEIGHT) == re.sub(r"Solution \d|\D", "", example.completion)
+    batches = list(itertools.islice(BatchMaker(maker, tokenizer, tokens=3072), 12))
+    assert {weight for each in batches for weight in each.weights.tolist()} >= {0.0, TALLY_WEIGHT, ANSWER_WEIGHT}
+    task = TASKS.index("self_agreement")
+    weighed = [each.targets[(each.weights == TALLY_WEIGHT) & (each.tasks == task)] for each in batches]
+    assert all(tokenizer.decode(token).isdigit() for token in torch.cat(weighed).unique())
 
 
 def test_a_bootstrap_interval_holds_the_value():

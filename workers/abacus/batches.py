@@ -94,11 +94,12 @@ class BatchMaker:
     def _encode(self, examples: list[Example]) -> list[_Row]:
         prompts = [f"{USER}{each.prompt}{END}{ASSISTANT}" for each in examples]
         completions = [f"{each.completion}{END}" for each in examples]
-        encode = self._tokenizer.backend_tokenizer.encode_batch_fast
+        # Not `encode_batch_fast`: that one leaves out where in the text each token stands.
+        encode = self._tokenizer.backend_tokenizer.encode_batch
         rows = []
         for example, prompt, completion in zip(examples, encode(prompts), encode(completions), strict=True):
             ids = [*prompt.ids, *completion.ids]
-            weights = _token_weights(example, completion.tokens)
+            weights = _token_weights(example, [start for start, _ in completion.offsets])
             rows.append(_Row(ids, len(prompt.ids), TASKS.index(example.task), weights, example.truth is not None))
         return rows
 
@@ -141,24 +142,11 @@ class BatchMaker:
         return Batch(ids, torch.tensor(places), torch.tensor(targets), torch.tensor(weights), torch.tensor(tasks))
 
 
-TALLY_WEIGHT = 4.0
-"""Of the numbers of a tally: which solution says what, and how often it was said, is all that a tally has to learn. And
-of the number of the solution that a rewriting follows."""
-
-REWRITTEN_WEIGHT = 3.0
-"""Of the numbers of a solution that is written in the light of others."""
-
-
-def _token_weights(example: Example, tokens: Sequence[str]) -> list[float]:
-    """The weight of each token of a completion: the numbers of a tally, and the answer that wins it, weigh more."""
-    weights = [example.weight] * len(tokens)
-    if not example.tallied:
-        return weights
-    lines = 0
-    for place, token in enumerate(tokens):
-        lines += "\u010a" in token
-        if lines >= 2 and token.isdigit():
-            weights[place] = REWRITTEN_WEIGHT
-        elif token.isdigit() and (lines or not (place and tokens[place - 1].startswith("Solution"))):
-            weights[place] = TALLY_WEIGHT
+def _token_weights(example: Example, starts: Sequence[int]) -> list[float]:
+    """The weight of each token of a completion; `starts` are the places of the tokens' first characters."""
+    weights = [example.weight] * len(starts)
+    for marked, weight in example.marks:
+        for place, start in enumerate(starts):
+            if start in marked:
+                weights[place] = weight
     return weights

@@ -3,12 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from workers.abacus.problems import LARGEST, Mix, Problem, draw
 from workers.abacus.prompts import MAJORITY_PHRASE, OPTIONS, draw_fence, load_prompt, render_comparison
 from workers.abacus.solutions import (
+    ANSWER_PHRASE,
     Slip,
     Solution,
     draw_slip,
@@ -45,12 +46,19 @@ def shares(progress: float) -> dict[str, float]:
 VARIED_SHARE = 0.5
 """How many self-agreement examples are of the varied kind."""
 
-MISLED_SHARE = 0.4
-"""How many of the drawn sets whose commonest answer is wrong are kept for GSA: against a clear majority, which is right
-more often than the model itself, a solution of one's own is the exception."""
+MISLED_SHARE = 0.6
+"""How many of the drawn sets whose commonest answer is wrong, and the solution to be written right, are kept for GSA:
+against a clear majority, which is right more often than the model itself, a solution of one's own is the exception."""
 
 VERDICT_WEIGHT = 2.0
 """A verdict is one token where other completions have forty; while it is still guessing, its weight is only noise."""
+
+TALLY_WEIGHT = 2.0
+"""Of the numbers of a tally: which solution says what, and how often it was said, is all that a tally has to learn.
+From `TURN` on, as the next: earlier it takes from the arithmetic."""
+
+ANSWER_WEIGHT = 4.0
+"""Of the answer of generative self-aggregation, where its own steps and the majority meet."""
 
 _GROWN_AT = 0.15
 
@@ -66,7 +74,8 @@ class Example:
     completion: str
     weight: float = 1.0
     truth: bool | None = None
-    tallied: bool = False
+    marks: tuple[tuple[range, float], ...] = ()
+    """Characters of `completion` whose tokens have another weight."""
 
 
 @dataclass(frozen=True)
@@ -106,46 +115,48 @@ class ExampleMaker:
         return Example("solve", problem.question, solve(self.rng, problem).text)
 
     def _gsa(self) -> Example:
-        drawn = self._sample_set() if self.progress < TURN else self._mostly_led()
+        drawn, attempt = self._attempted()
         # It counts as self-agreement does, so that one skill serves both, and then has the common answer at hand.
-        counted = tally([each.answer for each in drawn.samples])
-        prompt = self._compare("gsa", drawn)
+        count = self._counted("gsa", drawn)
+        steps = attempt.text.rpartition(ANSWER_PHRASE)[0]
+        text = f"{count.completion}\n{steps}{ANSWER_PHRASE} {drawn.problem.gold}."
+        start = len(count.completion) + 1
+        end = start + len(steps)
+        marks = [*count.marks]
+        if self.progress >= TURN:
+            marks.append((range(end, len(text)), ANSWER_WEIGHT))
+        if attempt.answer != drawn.problem.gold:
+            marks.append((range(start, end), 0.0))
+        return replace(count, completion=text, marks=tuple(marks))
+
+    def _attempted(self) -> tuple[SampleSet, Solution]:
+        """Samples and one more solution, from `TURN` on by the same hand; where it slips, the count is right."""
         if self.progress < TURN:
-            return Example("gsa", prompt, f"{counted}\n{solve(self.rng, drawn.problem).text}")
-        common = first_mode([each.answer for each in drawn.samples])
-        completion = f"{counted}\n{MAJORITY_PHRASE} {common}.{self._follow(drawn, common)}"
-        return Example("gsa", prompt, completion, tallied=True)
-
-    def _mostly_led(self) -> SampleSet:
-        """A set whose commonest answer is right, and sometimes one whose is not."""
-        while True:
             drawn = self._sample_set()
-            led = first_mode([each.answer for each in drawn.samples]) == drawn.problem.gold
-            if led or self.rng.random() < MISLED_SHARE:
-                return drawn
-
-    def _follow(self, drawn: SampleSet, common: int) -> str:
-        """The path of the sample with which the count was won, named first, if it is right; else a right one."""
-        place = max(place for place, sample in enumerate(drawn.samples) if sample.answer == common)
-        sample = drawn.samples[place]
-        if common == drawn.problem.gold and steps_hold(sample.text):
-            return f" Solution {place + 1}:\n{sample.text}"
-        return f"\n{solve(self.rng, drawn.problem).text}"
+            return drawn, solve(self.rng, drawn.problem)
+        while True:
+            drawn = self._sample_set(spare=1)
+            gold, samples, attempt = drawn.problem.gold, drawn.samples[:-1], drawn.samples[-1]
+            led = first_mode([each.answer for each in samples]) == gold
+            if led or (attempt.answer == gold and self.rng.random() < MISLED_SHARE):
+                return SampleSet(drawn.problem, samples), attempt
 
     def _self_agreement(self) -> Example:
         varied = self.progress >= TURN and self.rng.random() < VARIED_SHARE
         drawn = self._varied_set() if varied else self._sample_set()
-        answers = [each.answer for each in drawn.samples]
-        completion = f"{tally(answers)}\n{MAJORITY_PHRASE} {first_mode(answers)}."
-        prompt = self._compare("self_agreement", drawn)
-        return Example("self_agreement", prompt, completion, tallied=self.progress >= TURN)
+        return self._counted("self_agreement", drawn)
 
-    def _compare(self, name: str, drawn: SampleSet) -> str:
+    def _counted(self, task: str, drawn: SampleSet) -> Example:
+        """Samples under a template, and their tally and majority line."""
         texts = [each.text for each in drawn.samples]
-        return render_comparison(self._templates[name], drawn.problem.question, texts, draw_fence(self.rng))
+        prompt = render_comparison(self._templates[task], drawn.problem.question, texts, draw_fence(self.rng))
+        answers = [each.answer for each in drawn.samples]
+        text = f"{tally(answers)}\n{MAJORITY_PHRASE} {first_mode(answers)}."
+        found = _TALLIED.finditer(text) if self.progress >= TURN else ()
+        return Example(task, prompt, text, marks=tuple((range(*each.span()), TALLY_WEIGHT) for each in found))
 
-    def _sample_set(self) -> SampleSet:
-        size = min(self.rng.choice(_SET_SIZES), self._largest_set())
+    def _sample_set(self, spare: int = 0) -> SampleSet:
+        size = spare + min(self.rng.choice(_SET_SIZES), self._largest_set())
         if self.own and self.rng.random() < self.own_share:
             chosen = self.rng.choice(self.own)
             return SampleSet(chosen.problem, tuple(self.rng.sample(chosen.samples, min(size, len(chosen.samples)))))
@@ -198,16 +209,8 @@ class ExampleMaker:
         return problem, simulate_answers(self.rng, problem, size, ease=ease)
 
 
-_STEP = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
-
-
-def steps_hold(text: str) -> bool:
-    """True if every written step is right."""
-    for left, sign, right, result in _STEP.findall(text):
-        a, b, c = int(left), int(right), int(result)
-        if not {"+": a + b == c, "-": a - b == c, "*": a * b == c, "/": a == b * c}[sign]:
-            return False
-    return True
+_TALLIED = re.compile(r"(?<=: )\d+|(?<=\()\d+|\d+(?=\.$)")
+"""What a tally has to learn."""
 
 
 def render_p_true(question: str, ideas: Sequence[int | str], answer: int | str, *, swapped: bool = False) -> str:

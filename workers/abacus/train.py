@@ -29,7 +29,7 @@ from workers.abacus.tokenizer import build_tokenizer
 
 MODEL = Path(__file__).parent / "model"
 
-STEPS = 4_000
+STEPS = 3_600
 BATCHES = 2
 """Batches a step. A batch holds rows of one length and so mostly one skill; a step should see several."""
 BATCH_TOKENS = 3072
