@@ -19,6 +19,7 @@ from service.aggregators.median import Median
 from service.aggregators.moa import Moa
 from service.aggregators.p_true import PTrue
 from service.aggregators.pairwise_fusion import PairwiseFusion
+from service.aggregators.personas import Personas
 from service.aggregators.prefix_consistency import PrefixConsistency
 from service.aggregators.ranked_vote import RankedVote
 from service.aggregators.region import Region
@@ -66,5 +67,6 @@ AGGREGATORS: Registry[Aggregator] = Registry(
         Rubric,
         Judge,
         Checklist,
+        Personas,
     ),
 )

@@ -1,21 +1,18 @@
 """MaxMin: the sample that fares well by every criterion."""
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from service.aggregators import base
-from service.aggregators.ballot import Voter, ordered, present, rank_weights, voters
+from service.aggregators.ballot import Voter, ordered, present, voters
 from service.aggregators.base import Ask, Panel, Verdict
 from service.aggregators.measures import Statistic, needs_of, value_of
 from service.aggregators.weighing import unscored, unweighted
+from service.aggregators.welfare import EPSILON, WELFARES, Welfare, ranks_of
 from workers.wire.messages import Provides
-
-EPSILON = 1e-3
-"""Added to a rank before its logarithm, so that being last by one criterion costs much and not everything."""
 
 TIE = "tie: of the best samples the one with the smallest index was chosen"
 
@@ -32,7 +29,7 @@ class MaxMinOptions(base.Options):
 
     statistics: tuple[Statistic, ...] = Field(default=("mean_logprob", "tail_confidence"), max_length=12)
     scores: dict[Criterion, Column] = Field(default={}, max_length=32)
-    welfare: Literal["maximin", "leximin", "nash", "utilitarian"] = "leximin"
+    welfare: Welfare = "leximin"
 
     @model_validator(mode="after")
     def _some_criterion(self) -> Self:
@@ -83,7 +80,7 @@ class MaxMin:
         names = [*self.options.statistics, *self.options.scores]
         fares = [
             Fare(voter, row, WELFARES[self.options.welfare](row))
-            for (voter, _), row in zip(judged, _ranks([column for _, column in judged]), strict=True)
+            for (voter, _), row in zip(judged, ranks_of([column for _, column in judged]), strict=True)
         ]
         best: dict[int, Fare] = {}
         for fare in fares:
@@ -128,19 +125,3 @@ class Fare:
         if welfare == "nash":
             return math.exp(self.worth[0] / len(self.ranks)) - EPSILON
         return math.fsum(self.ranks) / len(self.ranks) if welfare == "utilitarian" else min(self.ranks)
-
-
-WELFARES: dict[str, Callable[[Sequence[float]], tuple[float, ...]]] = {
-    "maximin": lambda ranks: (min(ranks),),
-    "leximin": lambda ranks: tuple(sorted(ranks)),
-    "nash": lambda ranks: (math.fsum(math.log(rank + EPSILON) for rank in ranks),),
-    "utilitarian": lambda ranks: (math.fsum(ranks),),
-}
-
-
-def _ranks(rows: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """Each row's rank by each criterion: the share of the other rows that it is better than."""
-    others = max(1, len(rows) - 1)
-    alone = len(rows) == 1
-    columns = [rank_weights(column, lambda k: 1.0 if alone else (k - 1) / others) for column in zip(*rows, strict=True)]
-    return list(zip(*columns, strict=True))

@@ -2,19 +2,16 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.contenders import Combine, contenders, of_scores
 from service.aggregators.counting import fall_back, plurality
-from service.aggregators.prompt import fill, quote
+from service.aggregators.listing import ask_for_scores, scores_of
 from service.aggregators.rank_statistics import facts_of, spearman
-from service.aggregators.replies import last_numbers, said, unusable
 from service.aggregators.verifying import first_failure
-from service.candidates import Candidate
-from workers.wire.messages import Provides, Sample, Sampling
+from workers.wire.messages import Provides, Sampling
 
 
 class RubricOptions(base.AskingOptions):
@@ -62,10 +59,13 @@ class Rubric:
         rng = panel.rng(self.name)
         orders = [rng.sample(range(len(judged)), len(judged)) for _ in range(self.options.judgements)]
         replies = await asyncio.gather(
-            *(self._judge(panel, ask, [judged[i] for i in order], turn) for turn, order in enumerate(orders))
+            *(
+                ask_for_scores(panel, ask, self.name, judged, order, self._sampling(panel, turn), self.options)
+                for turn, order in enumerate(orders)
+            )
         )
         pairs = zip(replies, orders, strict=True)
-        rows = [row for reply, order in pairs if (row := _scores(reply, order)) is not None]
+        rows = [row for reply, order in pairs if (row := scores_of(reply, order, 1.0, 10.0)) is not None]
         if not rows:
             return fall_back(panel, self.name, first_failure([replies]))
         kept = self._kept(rows)
@@ -73,14 +73,10 @@ class Rubric:
         verdict = of_scores(panel, judged, sums, self.options.combine)
         return base.with_facts(verdict, facts_of(sums, [c.sample.text for c in judged], rows))
 
-    async def _judge(self, panel: base.Panel, ask: base.Ask, shown: Sequence[Candidate], turn: int) -> Sample:
-        quoted = quote(panel, [candidate.sample.text for candidate in shown])
-        prompt = fill(panel, self.name, quoted, count=str(len(shown)))
-        sampling = Sampling(
+    def _sampling(self, panel: base.Panel, turn: int) -> Sampling:
+        return Sampling(
             temperature=self.options.temperature, max_tokens=self.options.max_tokens, seed=panel.seed + turn
         )
-        (reply,) = await ask(prompt, sampling, model=self.options.judge_model)
-        return reply
 
     def _kept(self, rows: list[list[float]]) -> list[list[float]]:
         """The judgements that are counted, in their order."""
@@ -93,14 +89,3 @@ class Rubric:
         ]
         best = sorted(range(len(rows)), key=lambda i: (-accord[i], i))[:most]
         return [rows[i] for i in sorted(best)]
-
-
-def _scores(reply: Sample, order: Sequence[int]) -> list[float] | None:
-    """The scores of one judgement in the contenders' order; None if it does not give one for each."""
-    found = None if unusable(reply) else last_numbers(said(reply), "scores")
-    if found is None or len(found) != len(order):
-        return None
-    row = [0.0] * len(order)
-    for place, score in zip(order, found, strict=True):
-        row[place] = min(10.0, max(1.0, score))
-    return row

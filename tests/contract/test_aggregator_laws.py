@@ -27,7 +27,7 @@ from workers.wire.messages import SampleStatistics
 
 COUNTING = ("auto", "vote")
 ALWAYS_ASKING = ("gsa", "moa", "rsa", "self_agreement", "usc", "genselect")
-JUDGING = ("checklist", "genrm", "judge", "p_true", "pairwise_fusion", "rubric", "self_check", "tournament")
+JUDGING = ("checklist", "genrm", "judge", "p_true", "pairwise_fusion", "personas", "rubric", "self_check", "tournament")
 UNSETTLED = ("fobar", "prefix_consistency", "self_prm")  # these ask where the vote is close, and then of what they can
 ASKING = (*ALWAYS_ASKING, *JUDGING, *UNSETTLED)
 PLAIN = (*COUNTING, *ASKING, "region")  # the answers here are no regions; tests/unit/test_region.py has those

@@ -26,6 +26,7 @@ NO_PLUGINS = {
         "contenders",
         "counting",
         "games",
+        "listing",
         "measures",
         "pairs",
         "picking",
@@ -37,6 +38,7 @@ NO_PLUGINS = {
         "verdicts",
         "verifying",
         "weighing",
+        "welfare",
     },
     "answer_types": {
         "__init__",

@@ -187,9 +187,35 @@ def test_fusion_adds_comparisons_to_votes(panel_of) -> None:
     assert aggregate("pairwise_fusion", panel_of(TEXTS), ask, beta=0.0).answer == "42"
 
 
+def test_personas_choose_whose_worst_criterion_is_best(panel_of) -> None:
+    """By truth 41 > 42 > 43, by brevity 43 > 42 > 41: 42 is never last. Each judge is asked twice."""
+
+    class Two(Scoring):
+        async def __call__(self, messages, sampling, n=1, *, prefix="", model=None):
+            by_truth = "one thing alone: truth." in messages[0].content
+            self.worth = {"One way": 9, "6 x 7": 5, "Seven": 1} if by_truth else {"One way": 1, "6 x 7": 5, "Seven": 9}
+            return await super().__call__(messages, sampling, n)
+
+    ask = Two({}, "list")
+    verdict = aggregate("personas", panel_of(TEXTS), ask, criteria=("truth", "brevity"))
+    assert (verdict.answer, ask.calls) == ("42", 4)
+    assert verdict.facts["judge_agreement"] == pytest.approx(-1.0)
+    assert verdict.notes == ("worst by 'brevity': better than 50% of the other responses",)
+    assert aggregate("personas", panel_of(TEXTS), ask, criteria=("truth",), times=1).answer == "41"
+
+
+def test_a_criterion_that_nobody_judges_is_left_out(panel_of, sample_of, asks) -> None:
+    """The first judge's two replies cannot be read; the second's decide, with a warning."""
+    read = sample_of(0, '{"scores": [5, 5, 5]}')
+    ask = asks(sample_of(0, "no"), sample_of(0, "no"), read, read)
+    verdict = aggregate("personas", panel_of(TEXTS), ask, criteria=("truth", "brevity"))
+    assert (verdict.answer, verdict.fallback_from) == ("42", None)
+    assert verdict.warnings == ("1 criteria could not be judged",)
+
+
 def test_one_answer_needs_no_judge(panel_of, asks) -> None:
     """Where all agree no call is made."""
-    for name in ("judge", "rubric", "checklist", "tournament", "pairwise_fusion"):
+    for name in ("judge", "rubric", "checklist", "tournament", "pairwise_fusion", "personas"):
         ask = asks()
         assert aggregate(name, panel_of(["The answer is 42."] * 3), ask).answer == "42"
         assert ask.prompts == []
@@ -198,7 +224,7 @@ def test_one_answer_needs_no_judge(panel_of, asks) -> None:
 def test_failed_judges_are_named(panel_of, asks) -> None:
     """The failure's kind is the reason."""
     lost = [Sample(index=0, failure=Failure(kind=FailureKind.TIMEOUT)) for _ in range(12)]
-    for name in ("judge", "rubric", "checklist", "tournament", "pairwise_fusion"):
+    for name in ("judge", "rubric", "checklist", "tournament", "pairwise_fusion", "personas"):
         verdict = aggregate(name, panel_of(TEXTS), asks(*lost))
         assert (verdict.answer, verdict.fallback_from, verdict.fallback_reason) == ("42", name, "call_failed:timeout")
 

@@ -1,0 +1,115 @@
+"""Personas: judges with one criterion each, and the response that fares well with all of them."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from service.aggregators import base
+from service.aggregators.contenders import contenders, of_scores
+from service.aggregators.counting import fall_back, plurality
+from service.aggregators.listing import ask_for_scores, scores_of
+from service.aggregators.rank_statistics import facts_of
+from service.aggregators.verifying import first_failure
+from service.aggregators.welfare import WELFARES, Welfare, ranks_of
+from service.candidates import Candidate
+from workers.wire.messages import Provides, Sample, Sampling
+
+Criterion = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class PersonasOptions(base.AskingOptions):
+    """`criteria`: what each judge goes by. `times`: judgements of each, whose mean counts: one noisy judge vetoes
+    otherwise. `welfare`: how the ranks by the criteria become one worth. `most`: so many answers (or free texts).
+    """
+
+    criteria: tuple[Criterion, ...] = Field(
+        default=(
+            "correctness: is it true, and does it follow",
+            "helpfulness: does it answer what was asked",
+            "safety: could following it do harm (9: none)",
+            "brevity: is it free of what is not needed",
+        ),
+        min_length=1,
+        max_length=16,
+    )
+    times: int = Field(default=2, ge=1, le=8)
+    welfare: Welfare = "leximin"
+    most: int = Field(default=8, ge=2, le=32)
+    temperature: float = Field(default=0.5, ge=0.0, le=2.0)
+    max_tokens: int = Field(default=1024, ge=1, le=32_768)
+
+
+class Personas:
+    """The response whose worst criterion is best (or another `welfare`), by judges of one criterion each.
+
+    An adaptation of MaxMin-RLHF (arXiv 2402.08925) to choosing. Each judge scores all responses from 0 to 9, shuffled
+    anew each time; the mean of its judgements ranks them in [0, 1]; the ranks become one worth as in `maxmin`. A
+    criterion of which nothing can be read is left out, with a warning; if none can, the plain vote stands in. Equal
+    worths go to the answer with more votes, then to the smallest sample index. `notes` name the criterion by which the
+    chosen one is worst; `facts`: `judge_agreement` between criteria, `length_correlation`.
+    """
+
+    name = "personas"
+    Options: type[BaseModel] = PersonasOptions
+    needs: frozenset[Provides] = frozenset()
+    counts_votes = False
+    calls = "criteria x times; none where all agree"
+
+    def __init__(self, options: PersonasOptions) -> None:
+        self.options = options
+
+    def max_calls(self, n: int) -> int:
+        """Criteria x times."""
+        return len(self.options.criteria) * self.options.times
+
+    async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
+        """The response of the best worth."""
+        judged = contenders(panel, self.options.most)
+        if len(judged) < 2:
+            return plurality(panel)
+        means, replies = await self._means(panel, ask, judged)
+        if not means:
+            return fall_back(panel, self.name, first_failure([replies]))
+        ranks = ranks_of(list(zip(*means.values(), strict=True)))
+        worth = [WELFARES[self.options.welfare](row) for row in ranks]
+        places = {value: float(place) for place, value in enumerate(sorted(set(worth)), start=1)}
+        verdict = of_scores(panel, judged, [places[value] for value in worth], "score")
+        chosen = next(i for i, c in enumerate(judged) if c.sample.index == verdict.sample_index)
+        rank, criterion = min(zip(ranks[chosen], means, strict=True))
+        lacking = len(self.options.criteria) - len(means)
+        facts = facts_of([math.fsum(row) for row in ranks], [c.sample.text for c in judged], list(means.values()))
+        told = replace(
+            verdict,
+            notes=(f"worst by {criterion!r}: better than {rank:.0%} of the other responses",),
+            warnings=(f"{lacking} criteria could not be judged",) if lacking else (),
+        )
+        return base.with_facts(told, facts)
+
+    async def _means(
+        self, panel: base.Panel, ask: base.Ask, judged: Sequence[Candidate]
+    ) -> tuple[dict[str, list[float]], list[Sample]]:
+        """The mean score of each contender by each criterion that could be judged, and the replies."""
+        options, rng = self.options, panel.rng(self.name)
+        wanted = [(criterion, rng.sample(range(len(judged)), len(judged))) for criterion in self._turns()]
+        sampling = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
+        seeded = [sampling.model_copy(update={"seed": panel.seed + turn}) for turn in range(len(wanted))]
+        replies = await asyncio.gather(
+            *(
+                ask_for_scores(panel, ask, self.name, judged, order, each, options, criterion=criterion)
+                for (criterion, order), each in zip(wanted, seeded, strict=True)
+            )
+        )
+        rows: dict[str, list[list[float]]] = {}
+        for (criterion, order), reply in zip(wanted, replies, strict=True):
+            if (row := scores_of(reply, order, 0.0, 9.0)) is not None:
+                rows.setdefault(criterion, []).append(row)
+        columns = {criterion: zip(*found, strict=True) for criterion, found in rows.items()}
+        means = {name: [math.fsum(column) / len(column) for column in each] for name, each in columns.items()}
+        return means, list(replies)
+
+    def _turns(self) -> list[str]:
+        return [criterion for criterion in self.options.criteria for _ in range(self.options.times)]
