@@ -67,16 +67,14 @@ class Examiner:
         texts = self.ask(prompts, count=int(how.get("count", 1)), temperature=how.get("temperature", 0.0))
         return [tuple(number_after(phrase, text) for text in drawn) for drawn in texts]
 
-    def compare(
-        self, name: str, problems: Sequence[Problem], texts: Sequence[Sequence[str]], phrase: str
-    ) -> list[Answer]:
-        """One greedy call of self-agreement or generative self-aggregation for each problem."""
+    def compare(self, name: str, problems: Sequence[Problem], texts: Sequence[Sequence[str]]) -> list[str]:
+        """What one greedy call of self-agreement or generative self-aggregation writes about each problem."""
         template = load_prompt(name)
         prompts = [
             render_comparison(template, problem.question, drawn, draw_fence(self.rng))
             for problem, drawn in zip(problems, texts, strict=True)
         ]
-        return [found[0] for found in self.answers(prompts, phrase)]
+        return [written for (written,) in self.ask(prompts)]
 
     def recover(self, problems: Sequence[Problem], given: Sequence[Answer]) -> list[tuple[bool, ...]]:
         """Tell of some numbers of each question whether they are found from the given answer, if there is one."""
@@ -122,8 +120,8 @@ def examine(examiner: Examiner, problems: Sequence[Problem]) -> list[Record]:
     texts = examiner.ask(questions, count=SAMPLES, temperature=TEMPERATURE)
     samples = [tuple(number_after(ANSWER_PHRASE, text) for text in drawn) for drawn in texts]
     firsts = {size: [drawn[:size] for drawn in texts] for size in SIZES}
-    gsa = {size: examiner.compare("gsa", problems, firsts[size], ANSWER_PHRASE) for size in SIZES}
-    named = {size: examiner.compare("self_agreement", problems, firsts[size], MAJORITY_PHRASE) for size in SIZES}
+    gsa = {size: examiner.compare("gsa", problems, firsts[size]) for size in SIZES}
+    named = {size: examiner.compare("self_agreement", problems, firsts[size]) for size in SIZES}
     from_right = examiner.recover(problems, [problem.gold for problem in problems])
     from_wrong = examiner.recover(problems, [_likeliest_wrong(*each) for each in zip(problems, samples, strict=True)])
     verdicts = examiner.judge(problems, samples)
@@ -132,11 +130,12 @@ def examine(examiner: Examiner, problems: Sequence[Problem]) -> list[Record]:
             gold=problem.gold,
             greedy=greedy[index][0],
             samples=samples[index],
-            gsa={size: gsa[size][index] for size in SIZES},
-            self_agreement={size: named[size][index] for size in SIZES},
+            gsa={size: number_after(ANSWER_PHRASE, gsa[size][index]) for size in SIZES},
+            self_agreement={size: number_after(MAJORITY_PHRASE, named[size][index]) for size in SIZES},
             recovered_from_right=from_right[index],
             recovered_from_wrong=from_wrong[index],
             verdict=verdicts[index],
+            worked_out={size: number_after("=", gsa[size][index]) for size in SIZES},
         )
         for index, problem in enumerate(problems)
     ]
@@ -158,6 +157,8 @@ _ROWS: tuple[tuple[str, Statistic], ...] = (
     ("GSA over 5", measures.gsa(5)),
     ("GSA over 5 less single sample", measures.difference(measures.gsa(5), measures.single)),
     ("GSA over 5 less vote over 5", measures.difference(measures.gsa(5), measures.vote(5))),
+    ("GSA over 5, by its own steps alone", measures.worked_out(5)),
+    ("GSA over 5 answers what its steps lead to", measures.keeps_to_steps(5)),
     ("GSA over 8", measures.gsa(8)),
     ("GSA over 8 less vote over 8", measures.difference(measures.gsa(8), measures.vote(8))),
     ("self-agreement over 5 names a mode", measures.names_mode(5)),

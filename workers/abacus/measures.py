@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 Answer = int | None
@@ -33,6 +33,8 @@ class Record:
     recovered_from_right: tuple[bool, ...]
     recovered_from_wrong: tuple[bool, ...]
     verdict: Verdict | None
+    worked_out: dict[int, Answer] = field(default_factory=dict)
+    """What the last step of generative self-aggregation gave, whatever its text then said."""
 
     def vote(self, count: int) -> Answer:
         """The most frequent of the first answers; among equals the one that came first."""
@@ -88,6 +90,16 @@ def vote(count: int) -> Statistic:
 def gsa(count: int) -> Statistic:
     """Share of problems that generative self-aggregation answers rightly."""
     return lambda records: mean([record.gsa[count] == record.gold for record in records])
+
+
+def worked_out(count: int) -> Statistic:
+    """Share of problems where the steps of generative self-aggregation lead to the right answer."""
+    return lambda records: mean([record.worked_out[count] == record.gold for record in records])
+
+
+def keeps_to_steps(count: int) -> Statistic:
+    """Share of problems where generative self-aggregation answers what its steps lead to."""
+    return lambda records: mean([record.worked_out[count] == record.gsa[count] for record in records])
 
 
 def agreement(count: int) -> Statistic:
