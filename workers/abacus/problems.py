@@ -88,7 +88,7 @@ _WIDE = _Ranges(plain=99, count=9, each=19)
 TRAINING_MIX = Mix()
 """What training draws from: all that the default mix asks for, and more."""
 
-DEFAULT_MIX = Mix(term_weights=(0.3, 1.0, 0.5))
+DEFAULT_MIX = Mix(term_weights=(0.0, 1.0, 1.0))
 """What the held-out set and the measured table draw from; chosen so that a vote has something to do."""
 
 
