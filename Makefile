@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card bench-engine soak-engine
+.PHONY: help install demo serve test laws replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ serve: $(STAMP) ## leave the stack up on 127.0.0.1:8000
 
 test: $(STAMP) ## all tests but the GPU's
 	$(BIN)/python -m pytest -m "not gpu"
+
+laws: $(STAMP) ## the property tests with examples that no run has drawn before; `make test` draws the same each time
+	for round in 1 2 3; do $(BIN)/python -m pytest -q --hypothesis-profile search tests/contract tests/unit || exit 1; done
 
 replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the whole service and offline
 	$(BIN)/conclave eval $(addprefix $(CONCLAVE_DATA)/,cotuq_llama8b_svamp.jsonl.gz gpt35_date_t08.jsonl.gz \

@@ -36,14 +36,18 @@ def clipped(weight: float, least: float = 0.0) -> float:
 
 
 def voters(panel: Panel) -> tuple[Voter, ...]:
-    """Everyone that votes, by index, once each."""
+    """Everyone that votes, by index, once each. Where all weigh the same, whatever that is, each weighs 1.
+
+    So nothing that is multiplied by weights is rounded otherwise than without them, and no tie is broken by rounding;
+    and where nobody but models of weight 0 gave an answer, their votes are counted.
+    """
     places = {index: place for place, found in reversed(list(enumerate(panel.classes))) for index in found.members}
-    electing = {c.sample.index: c for c in reversed(panel.candidates) if c.excluded is None}
-    return tuple(
-        Voter(electing[index], places[index], clipped(panel.member_weights.get(electing[index].source or "", 1.0)))
-        for index in sorted(electing)
-        if index in places
-    )
+    electing = {
+        c.sample.index: c for c in reversed(panel.candidates) if c.excluded is None and c.sample.index in places
+    }
+    weights = {i: clipped(panel.member_weights.get(c.source or "", 1.0)) for i, c in electing.items()}
+    alike = len(set(weights.values())) == 1
+    return tuple(Voter(electing[i], places[i], 1.0 if alike else weights[i]) for i in sorted(electing))
 
 
 def standings(panel: Panel, voting: Sequence[Voter], weights: Sequence[float]) -> tuple[Standing, ...]:

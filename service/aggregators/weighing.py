@@ -30,8 +30,9 @@ def by_weight(panel: Panel, method: str, found: Scored, weights: Sequence[float]
     everyone = voters(panel)
     weighed = [own.get(voter.index, 0.0) for voter in everyone]
     if everyone and not any(weighed):
-        return replace(fall_back(panel, method, "all_weights_are_zero"), warnings=found.warnings)
-    verdict = elect(panel, everyone, weighed)
+        verdict = fall_back(panel, method, "all_weights_are_zero")
+    else:
+        verdict = elect(panel, everyone, weighed)
     return replace(verdict, warnings=(*verdict.warnings, *found.warnings))
 
 
