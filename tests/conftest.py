@@ -40,7 +40,7 @@ from workers.wire.messages import Failure, FailureKind, FinishReason, Message, S
 ROOT = Path(__file__).parent.parent
 
 # A busy machine makes an example slow and no law wrong; what has to be quick is measured by benchmarks.
-# The gate draws the same examples every time, so that a change alone can turn it red; `make laws` draws others each time.
+# `make test` draws the same examples every time, so only a change turns it red; `make laws` draws new ones every time.
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile("gate")
