@@ -36,9 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(
-            lambda: settings.examples
-        )  # a set that cannot be read ends the gateway before it serves
+        # A set or a template that cannot be read ends the gateway before it serves.
+        await asyncio.to_thread(lambda: (settings.examples, settings.templates))
         async with _running(settings, metrics) as state:
             app.state.conclave = state
             yield

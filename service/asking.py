@@ -27,14 +27,16 @@ class Call:
 class QueueAsk:
     """Asks the plan's model, or another.
 
-    `most_calls` bounds the calls; `deadline` is the answer's, on the monotonic clock. `waited_s`: for how long at least
-    one call was on its way.
+    `most_calls` bounds the calls; `deadline` is the answer's, on the monotonic clock. `tokens_left`: how many tokens
+    the calls may draw in all, where the answer has a budget of them; one that might draw more fails with `budget`, and
+    is not counted. `waited_s`: for how long at least one call was on its way.
     """
 
     plan: Plan
     line: Line
     deadline: float
     most_calls: int
+    tokens_left: int | None = None
     waited_s: float = 0.0
     _calls: dict[int, list[Call]] = field(default_factory=dict)
     _begun: int = 0
@@ -58,7 +60,12 @@ class QueueAsk:
         """Draws `n` samples of `messages`; what does not come in time carries the failure `timeout`."""
         if self._begun + n > self.most_calls:
             raise RuntimeError(f"{self.plan.aggregator.name} asks more often than max_calls says")
+        reserved = n * (0 if sampling.options else sampling.max_tokens)
+        if self.tokens_left is not None and reserved > self.tokens_left:
+            spent = Failure(kind=FailureKind.BUDGET, detail=f"{reserved} tokens, and {self.tokens_left} are left")
+            return tuple(Sample(index=i, failure=spent) for i in range(n))
         self._begun += n
+        self._spend(reserved)
         number = len(self._calls) + 1
         recorded = self._calls[number] = []
         draw = Draw(model or self.plan.model, tuple(messages), sampling, prefix=prefix)
@@ -74,7 +81,12 @@ class QueueAsk:
         late = Failure(kind=FailureKind.TIMEOUT, detail="no reply within the answer's budget")
         samples = tuple(gathered.samples.get(i) or Sample(index=i, failure=late) for i in range(n))
         recorded += [Call(order.batch, draw.model, draw.messages, prefix, sample) for sample in samples]
+        self._spend(sum(sample.completion_tokens for sample in samples) - reserved)
         return samples
+
+    def _spend(self, tokens: int) -> None:
+        if self.tokens_left is not None:
+            self.tokens_left -= tokens
 
     @contextmanager
     def _waited(self) -> Iterator[None]:

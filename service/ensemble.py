@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
 from service.aggregators.base import Aggregator, Ask, Panel, Verdict
+from service.aggregators.verdicts import beside_the_vote
 from service.answer_types.base import Judge, meaning_of
 from service.asking import QueueAsk
 from service.classing import Classifier
@@ -73,13 +74,26 @@ async def solve(
     decided = time.monotonic()
     reading = await reader.read(gathered.samples, gathered.kept)
     check_quorum(plan, gathered, reading)
-    ask = QueueAsk(plan, line, deadline=started + plan.budget_s, most_calls=plan.aggregator.max_calls(plan.n))
+    ask = QueueAsk(
+        plan,
+        line,
+        deadline=started + plan.budget_s,
+        most_calls=plan.aggregator.max_calls(plan.n),
+        tokens_left=_tokens_left(plan, gathered),
+    )
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, ask.calls)
     return make_answer(
         plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
     )
+
+
+def _tokens_left(plan: Plan, gathered: Gathered) -> int | None:
+    """What the samples leave of the budget of tokens; None where there is none."""
+    if plan.budget_tokens is None:
+        return None
+    return plan.budget_tokens - sum(sample.completion_tokens for sample in gathered.samples.values())
 
 
 def _judge_of(plan: Plan, line: Line, started: float) -> Judge | None:
@@ -157,4 +171,7 @@ async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = N
     if isinstance(aggregator, Auto):
         name, route = aggregator.route(panel)
         aggregator = AGGREGATORS.make(name, AGGREGATORS[name].Options())
-    return Chosen(await aggregator.aggregate(panel, ask), aggregator, route)
+    verdict = await aggregator.aggregate(panel, ask)
+    if aggregator.max_calls(plan.n):
+        verdict = beside_the_vote(panel, verdict, aggregator.name)
+    return Chosen(verdict, aggregator, route)

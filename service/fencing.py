@@ -13,7 +13,14 @@ from collections.abc import Sequence
 from service.answer_types.reading import strip_thinking
 
 MAX_SAMPLE_CHARS = 8_000
-_CONTROL = re.compile(r"<\|[^|<>]{0,64}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
+_CONTROL = re.compile(
+    r"<[|\uff5c][^|\uff5c<>]{0,64}[|\uff5c]>"
+    r"|</?(?:s|bos|eos|pad|unk|mask|cls|sep|start_of_\w{1,24}|end_of_\w{1,24}|fim_\w{1,24}|unused_?\d{1,5}|extra_id_\d{1,5}"
+    r"|tools?|tool_calls?|tool_response|function_calls?|think|thinking|image|audio|video)>"
+    r"|<0x[0-9A-Fa-f]{2}>|<</?SYS>>|\[/?g?[A-Z]{3,16}(?:_[A-Z]{2,16}){0,3}\]"
+)
+"""Control tokens of the chat templates of Llama, Qwen, Gemma, Mistral, DeepSeek, GLM, T5 and gpt-oss, among others. The
+torch backend reads any special token of its own tokenizer in a prompt as plain text, so there this is a second bar."""
 CUT = "\n[...]\n"
 """Stands where the middle of a text was left out."""
 

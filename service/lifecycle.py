@@ -18,7 +18,7 @@ from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable
 from service.gather import Gathered, Line, Recall
 from service.ledger import Ledger
 from service.metrics import Metrics
-from service.plan import Plan, make_plan, meaning, new_answer_id
+from service.plan import Plan, make_plan, meaning, new_answer_id, sized
 from service.pool_fit import check_asked, member_pools
 from service.progress import gateway_lost, so_far
 from service.sampler_fit import check_embedder
@@ -102,6 +102,7 @@ class Lifecycle:
 
     async def _begin(self, request: AnswerRequest, durable: bool, answer_id: str | None) -> tuple[str, Solving | None]:
         created = int(time.time())
+        request = sized(request, self._settings)
         try:
             plan = await self._plan(request, answer_id=answer_id or new_answer_id())
             # The record says which sampler drew, so that any gateway reads the samples' letters as they were shown.

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from service.aggregators import AGGREGATORS
-from service.aggregators.base import Aggregator
+from service.aggregators.base import Aggregator, samples_wanted
 from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType, Meaning, meaning_of
 from service.candidates import Candidate, Task
@@ -55,6 +55,7 @@ class Plan:
     stop: StoppingRule
     aggregator: Aggregator
     budget_s: float
+    budget_tokens: int | None
     quorum: int
     templates: Mapping[str, str]
     mix: Mix = ALONE
@@ -86,6 +87,14 @@ class Plan:
     def shown(self, index: int) -> tuple[int, ...] | None:
         """How sample `index` was shown the options; None where they stood as the caller gave them."""
         return self.sampler.shown(self.task, self.seed, index)
+
+
+def sized(request: AnswerRequest, settings: Settings) -> AnswerRequest:
+    """The request with as many samples as its aggregator wants, where it says none and the aggregator has a wish."""
+    if "n" in request.model_fields_set:
+        return request
+    wish = samples_wanted(build(AGGREGATORS, request.aggregator, "aggregator"))
+    return request if wish is None else request.model_copy(update={"n": min(wish, settings.max_n)})
 
 
 def new_answer_id() -> str:
@@ -143,6 +152,7 @@ def make_plan(
         stop=stop,
         aggregator=aggregator,
         budget_s=request.budget.seconds,
+        budget_tokens=request.budget.tokens,
         quorum=request.quorum,
         templates=settings.templates,
         mix=mix_of(request.members, request.mix, seed, one_by_one=takes_blocks(stop)),

@@ -3,6 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
+from string import Template
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,16 +53,33 @@ class Settings(BaseSettings):
 
     @cached_property
     def templates(self) -> dict[str, str]:
-        """The prompt templates: the shipped ones, each replaced by a file of the same name in `prompts_dir`."""
-        found = {path.stem: path.read_text("utf-8") for path in sorted(PROMPTS.glob("*.txt"))}
-        if self.prompts_dir is not None:
-            found |= {path.stem: path.read_text("utf-8") for path in sorted(self.prompts_dir.glob("*.txt"))}
-        return found
+        """The prompt templates: the shipped ones, each replaced by a file of the same name in `prompts_dir`.
+
+        Raises ValueError, naming the file, where one in place of a shipped template has not its placeholders exactly.
+        """
+        shipped = {path.stem: path.read_text("utf-8") for path in sorted(PROMPTS.glob("*.txt"))}
+        if self.prompts_dir is None:
+            return shipped
+        own = {path.stem: path.read_text("utf-8") for path in sorted(self.prompts_dir.glob("*.txt"))}
+        for name in own.keys() & shipped.keys():
+            has, wants = placeholders(own[name]), placeholders(shipped[name])
+            if has != wants:
+                said = ", ".join(f"${each}" for each in sorted(wants))
+                raise ValueError(f"{self.prompts_dir / name}.txt: its placeholders must be {said}, each at least once")
+        return shipped | own
 
     @cached_property
     def examples(self) -> dict[str, ExampleSet]:
         """The example sets of `examples_dir`; raises OSError, or ValueError naming what cannot be read."""
         return read_examples(self.examples_dir) if self.examples_dir is not None else {}
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """What is filled into a template; raises ValueError where a $ stands for nothing ($$ is a plain one)."""
+    read = Template(template)
+    if not read.is_valid():
+        raise ValueError("a $ that begins no placeholder: write $$ for the sign")
+    return frozenset(read.get_identifiers())
 
 
 def describe() -> list[tuple[str, str, str]]:

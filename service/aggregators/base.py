@@ -165,3 +165,10 @@ class Aggregator(Protocol):
     async def aggregate(self, panel: Panel, ask: Ask) -> Verdict:
         """The verdict over `panel`; the same for any order of arrival of the same samples."""
         ...
+
+
+def samples_wanted(aggregator: Aggregator) -> int | None:
+    """How many samples the aggregator would have drawn (its method `samples_wanted`), where the caller says none."""
+    wish = getattr(aggregator, "samples_wanted", None)
+    wanted: int | None = wish() if wish else None
+    return wanted

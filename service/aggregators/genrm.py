@@ -17,15 +17,23 @@ from workers.wire.messages import Provides, Sample, Sampling
 
 PHRASE = "is the answer correct (Yes/No)?"
 YES, NO = "Yes", "No"
+MEANINGS = {YES: True, NO: False}
+SOLUTIONS, VERIFICATIONS = 0.67, 0.38
+"""Exponents by which the best numbers of solutions and of verifications grow with the completions that are paid for:
+means of the three fits of 2504.01005, .57, .75, .69 and .39, .32, .43."""
+
+MOST_TIMES = 32
+"""Verifications of one class at most."""
 
 
 class GenrmOptions(base.AskingOptions):
     """`verifications` of each of the `classes` largest classes, unless `total` says how many completions the answer may
-    cost in all, samples and verifications together. `likelihood`: the verdict's probability is asked for after each
-    verification by a second, short call. `temperature`, `max_tokens`: of the verifications.
+    cost in all, samples and verifications together; a request that says `total` and no `n` has both split by the
+    paper's exponents. `likelihood`: the verdict's probability is asked for after each verification by a second, short
+    call, which `total` does not count. `temperature`, `max_tokens`: of the verifications.
     """
 
-    verifications: int = Field(default=2, ge=1, le=32)
+    verifications: int = Field(default=2, ge=1, le=MOST_TIMES)
     classes: int = Field(default=3, ge=2, le=8)
     total: int | None = Field(default=None, ge=2, le=4_096)
     likelihood: bool = False
@@ -53,15 +61,27 @@ class Genrm:
         self.needs: frozenset[Provides] = frozenset(wanted)
 
     def max_calls(self, n: int) -> int:
-        """Verifications x classes, twice with `likelihood`."""
-        classes = min(self.options.classes, n)
-        return classes * self._verifications(n, classes) * (2 if self.options.likelihood else 1)
+        """Verifications x classes, twice with `likelihood`; of a `total` what two samples leave."""
+        classes, total = min(self.options.classes, n), self.options.total
+        if total is None:
+            most = classes * self.options.verifications
+        else:
+            most = min(classes * MOST_TIMES, max(classes, total - 2))
+        return most * (2 if self.options.likelihood else 1)
+
+    def samples_wanted(self) -> int | None:
+        """How many of the completions of `total` are best spent on samples; None without a total."""
+        if (total := self.options.total) is None:
+            return None
+        sampling = math.pow(total, SOLUTIONS)
+        verifying = self.options.classes * math.pow(total, VERIFICATIONS)
+        return max(1, round(total * sampling / (sampling + verifying)))
 
     def _verifications(self, n: int, classes: int) -> int:
         """How many verifications each class gets: what is left of `total` after n samples, but at least one."""
         if self.options.total is None:
             return self.options.verifications
-        return max(1, min(32, (self.options.total - n) // classes))
+        return max(1, min(MOST_TIMES, (self.options.total - n) // classes))
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The class of the largest weight."""
@@ -109,5 +129,5 @@ def _verdict(reply: Sample) -> float | None:
     """1 for Yes, 0 for No; None if the reply says neither."""
     if unusable(reply):
         return None
-    word = last_word(said(reply), (YES, NO), PHRASE)
-    return None if word is None else float(word == YES)
+    correct = last_word(said(reply), MEANINGS, PHRASE)
+    return None if correct is None else float(correct)

@@ -1,7 +1,6 @@
 """Judge: the model rates one sample of each answer from 0 to 9."""
 
 import math
-import re
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
@@ -10,12 +9,11 @@ from service.aggregators import base
 from service.aggregators.contenders import Combine, contenders, of_scores
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.rank_statistics import facts_of
-from service.aggregators.replies import said, unusable
+from service.aggregators.replies import last_rating, said, unusable
 from service.aggregators.verifying import ask_of_each, first_failure
 from workers.wire.messages import Provides, Sample, Sampling
 
 DIGITS = tuple("0123456789")
-_DIGIT = re.compile(r"(?<!\d)\d(?!\d)")
 
 
 class JudgeOptions(base.AskingOptions):
@@ -72,8 +70,8 @@ class Judge:
 
     def _rating(self, reply: Sample) -> float | None:
         if not self.options.likelihood:
-            digit = None if unusable(reply, whole=False) else _DIGIT.search(said(reply))
-            return float(digit[0]) if digit else None
+            digit = None if unusable(reply, whole=False) else last_rating(said(reply))
+            return None if digit is None else float(digit)
         if reply.failure is not None or len(reply.option_logprobs) != len(DIGITS):
             return None
         most = max(reply.option_logprobs)

@@ -2,13 +2,15 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from service.answer_types.jsontext import Json, Numeral, values
 from service.answer_types.reading import strip_thinking
 from workers.wire.messages import FinishReason, Sample
 
-_NUMBER = re.compile(r"\D{0,12}(\d{1,6})")
+_OPEN, _CLOSE = r"[\s:=*_#`'\"(\[]{0,16}", r"[\s*_`'\")\].!,;]{0,16}"
+_NUMBER = re.compile(rf"{_OPEN}(?:(?:solution|number|no\.)\s{{0,3}})?{_OPEN}([0-9]{{1,6}})(?![0-9]|[.,/][0-9])([^\n]*)")
+_RATING = re.compile(rf"{_OPEN}([0-9])(?:\s{{0,3}}(?:/|out of)\s{{0,3}}9)?{_CLOSE}", re.IGNORECASE)
 
 
 def unusable(reply: Sample, *, whole: bool = True) -> str | None:
@@ -27,18 +29,37 @@ def said(reply: Sample) -> str:
 
 
 def last_number(text: str, phrase: str) -> int | None:
-    """The whole number that follows the last occurrence of `phrase`, in whatever case; None if there is none."""
+    """The one whole number that follows the last occurrence of `phrase` on its line, in whatever case; else None.
+
+    A line with a second number ("2 or 3", "3? No: 2"), a sign or a fraction says no one number.
+    """
     _, found, after = text.lower().rpartition(phrase.lower())
     number = _NUMBER.match(after) if found else None
-    return int(number[1]) if number else None
+    return int(number[1]) if number and not any(map(str.isdigit, number[2])) else None
 
 
-def last_word(text: str, words: tuple[str, ...], phrase: str) -> str | None:
-    """Which of `words` is the first to stand after the last occurrence of `phrase`; None if none does nearby."""
+def last_word(text: str, meanings: Mapping[str, bool], phrase: str) -> bool | None:
+    """What the words that follow the last occurrence of `phrase` mean; None if they are none of `meanings`.
+
+    Also None where the line goes on to something that means the opposite ("Yes or No").
+    """
     _, found, after = text.lower().rpartition(phrase.lower())
-    near = after[:40] if found else ""
-    places = {word: place.start() for word in words if (place := re.search(rf"\b{re.escape(word.lower())}\b", near))}
-    return min(places, key=lambda word: places[word], default=None)
+    line = re.sub(r"[\s*_`'\":]+", " ", after.lstrip(" \t\r\n:*_`'\"").split("\n", 1)[0]) if found else ""
+    for words in sorted(meanings, key=len, reverse=True):
+        if head := re.match(rf"[\s(\[]*{re.escape(words.lower())}\b", line):
+            rest = line[head.end() :]
+            other = any(
+                re.search(rf"\b{re.escape(w.lower())}\b", rest) for w in meanings if meanings[w] != meanings[words]
+            )
+            return None if other else meanings[words]
+    return None
+
+
+def last_rating(text: str) -> int | None:
+    """The digit from 0 to 9 that the last line holds, alone or after a colon ("Rating: 7", "7/9"); else None."""
+    line = text.strip().rpartition("\n")[2]
+    rating = _RATING.fullmatch(line.rpartition(":")[2] if ":" in line else line)
+    return int(rating[1]) if rating else None
 
 
 def last_numbers(text: str, field: str) -> list[float] | None:

@@ -13,7 +13,14 @@ from service.aggregators.verifying import ask_of_each, first_failure
 from workers.wire.messages import Provides, Sample, Sampling
 
 PHRASE = "the solution is"
-CORRECT, WRONG = "correct", "wrong"
+MEANINGS = {
+    "correct": True,
+    "right": True,
+    "wrong": False,
+    "incorrect": False,
+    "not correct": False,
+    "not right": False,
+}
 
 
 class SelfCheckOptions(base.AskingOptions):
@@ -54,7 +61,7 @@ class SelfCheck:
         verdicts = [_verdict(reply) for (reply,) in replies]
         if all(verdict is None for verdict in verdicts):
             return fall_back(panel, self.name, first_failure(replies))
-        wrong = {c.sample.index for c, verdict in zip(checked, verdicts, strict=True) if verdict == WRONG}
+        wrong = {c.sample.index for c, verdict in zip(checked, verdicts, strict=True) if verdict is False}
         facts = {"judged_wrong": len(wrong) / len(checked)}
         voting = ballot.voters(panel)
         left = [voter for voter in voting if voter.index not in wrong]
@@ -66,5 +73,6 @@ class SelfCheck:
         return base.with_facts(of_weights(panel, weights), facts)
 
 
-def _verdict(reply: Sample) -> str | None:
-    return None if unusable(reply) else last_word(said(reply), (CORRECT, WRONG), PHRASE)
+def _verdict(reply: Sample) -> bool | None:
+    """True if the reply finds the solution correct; None if it cannot be read."""
+    return None if unusable(reply) else last_word(said(reply), MEANINGS, PHRASE)

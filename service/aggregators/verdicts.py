@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from service.aggregators import ballot
-from service.aggregators.base import Panel, Standing, Verdict
+from service.aggregators.base import Panel, Standing, Verdict, with_facts
 from service.aggregators.counting import fall_back, plurality
 from service.candidates import AnswerClass, Candidate
 
@@ -75,6 +75,27 @@ async def of_text(panel: Panel, text: str, method: str) -> Verdict:
         novel=named is None,
         warnings=(),
     )
+
+
+def beside_the_vote(panel: Panel, verdict: Verdict, method: str) -> Verdict:
+    """The verdict of a method that asked a model, marked where it leaves the vote: a warning, and the fact `left_vote`.
+
+    Samples are untrusted, and one that speaks to the model instead of answering gains by nothing but that. Not so for
+    free texts of which no two agree: there is no vote to leave.
+    """
+    plain = plurality(panel)
+    most = plain.ranking[0].votes if plain.ranking else 0
+    if verdict.answer is None or verdict.fallback_from or most < 1 + (not panel.classify.extractable):
+        return verdict
+    left = verdict.answer != plain.answer
+    marked = with_facts(verdict, {"left_vote": float(left)})
+    if not left:
+        return marked
+    agreeing = round(verdict.support * len(panel.voters))
+    said = (
+        f"{method} leaves the vote: {agreeing} of {len(panel.voters)} samples give its answer, {most} the most frequent"
+    )
+    return replace(marked, warnings=(*marked.warnings, said))
 
 
 def votes_of(panel: Panel, answer: AnswerClass) -> float:

@@ -52,7 +52,11 @@ def test_the_fence_survives_lone_surrogates() -> None:
     assert len(fence(1, ["\ud800"])) == 8
 
 
-@pytest.mark.parametrize("token", [*TOKENS, "<start_of_turn>", "<end_of_turn>", "<</SYS>>"])
+OTHERS = ["<bos>", "<eos>", "<pad>", "<unk>", "<\uff5cUser\uff5c>", "<\uff5cbegin\u2581of\u2581sentence\uff5c>"]
+MORE = ["[TOOL_CALLS]", "<tool_call>", "<unused1>", "<extra_id_0>", "[gMASK]", "<fim_prefix>", "<0x0A>"]
+
+
+@pytest.mark.parametrize("token", [*TOKENS, "<start_of_turn>", "<end_of_turn>", "<</SYS>>", *OTHERS, *MORE])
 def test_control_tokens_are_broken_up(token: str) -> None:
     """A chat template's token in a sample does not reach the model as that token; the words around it do."""
     shown = disarm(f"before {token} after")

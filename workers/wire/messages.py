@@ -90,6 +90,7 @@ class FailureKind(StrEnum):
     UNSUPPORTED = "unsupported"
     EXPIRED = "expired"
     POISON = "poison"
+    BUDGET = "budget"
     INTERNAL = "internal"
 
 
