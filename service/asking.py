@@ -5,11 +5,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from service.aggregators.base import Ask, Left
 from service.draws import Draw
 from service.gather import Line, Order, alike, gather_samples
 from service.plan import Plan
 from workers.wire.messages import Failure, FailureKind, Message, Sample, Sampling
+
+
+class Budgeted(Ask, Protocol):
+    """An `ask` that can say what is left to spend; None where nobody can be asked."""
+
+    def left(self) -> Left | None:
+        """What may still be spent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,10 @@ class QueueAsk:
     _begun: int = 0
     _waiting: int = 0
     _since: float = 0.0
+
+    def left(self) -> Left:
+        """What may still be spent."""
+        return Left(max(0.0, self.deadline - time.monotonic()), self.tokens_left)
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -104,6 +118,9 @@ class QueueAsk:
 
 class NoAsk:
     """Stands where no model can be asked: every call fails with `unsupported`, so asking methods fall back."""
+
+    def left(self) -> None:
+        """Nothing: nobody is there to ask."""
 
     async def __call__(
         self,

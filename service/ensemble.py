@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
-from service.aggregators.base import Aggregator, Ask, Panel, Verdict
+from service.aggregators.base import Aggregator, Panel, Verdict
 from service.aggregators.verdicts import beside_the_vote
 from service.answer_types.base import Judge, meaning_of
-from service.asking import QueueAsk
+from service.asking import Budgeted, QueueAsk
 from service.classing import Classifier
-from service.contract import Answer
+from service.contract import Answer, Choice
 from service.draws import Draw
 from service.equality.meaning import MeaningJudge
 from service.gather import Gathered, Line, Order, gather_samples
-from service.plan import Plan
+from service.plan import Plan, build
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
@@ -67,6 +67,7 @@ async def solve(
         judge,
         plan.shown,
         lead=plan.lead,
+        ahead=plan.ahead,
         mix=plan.mix,
         elapsed=lambda: time.monotonic() - started,
     )
@@ -155,7 +156,7 @@ def _ask_at(plan: Plan, started: float) -> float | None:
     return None if seconds is None else started + seconds + 0.001
 
 
-async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = None) -> Chosen:
+async def choose(plan: Plan, reading: Reading, ask: Budgeted, judge: Judge | None = None) -> Chosen:
     """Lets the plan's aggregator choose among the candidates; `auto` picks one by the candidates first."""
     panel = Panel(
         task=plan.task,
@@ -166,11 +167,13 @@ async def choose(plan: Plan, reading: Reading, ask: Ask, judge: Judge | None = N
         templates=plan.templates,
         draws=lambda index: plan.draws(range(index, index + 1))[0],
         member_weights=plan.mix.weights if plan.mix.weighted else {},
+        answer_type=reading.answer_type.name,
+        provides=plan.provides,
     )
     aggregator, route = plan.aggregator, None
     if isinstance(aggregator, Auto):
-        name, route = aggregator.route(panel)
-        aggregator = AGGREGATORS.make(name, AGGREGATORS[name].Options())
+        taken = aggregator.route(panel, ask.left())
+        aggregator, route = build(AGGREGATORS, Choice(name=taken.name, **taken.options), "aggregator"), taken.why
     verdict = await aggregator.aggregate(panel, ask)
     if aggregator.max_calls(plan.n):
         verdict = beside_the_vote(panel, verdict, aggregator.name)

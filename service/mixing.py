@@ -46,11 +46,13 @@ class Mix:
         """How many of the samples before `index` are other members': its number among its own is the rest."""
         return sum(model != self.models[index] for model in self.models[:index]) if self.models else 0
 
-    def surely_leads(self, classes: Sequence[Iterable[int]], outstanding: Iterable[int], together: bool) -> int | None:
+    def surely_leads(
+        self, classes: Sequence[Iterable[int]], outstanding: Iterable[int], together: bool, ahead: float = 0.0
+    ) -> int | None:
         """The place of the class that outweighs every other by more than all votes still to come; None if none does.
 
         G0 of an unassailable lead, W1 - W2 > the weight of what is outstanding. `together`: the others may prove to be
-        one class.
+        one class. `ahead`: it must lead by this share of the weight of all samples more.
         """
         weights = [math.fsum(self.weight(index) for index in members) for members in classes]
         if not weights:
@@ -59,6 +61,7 @@ class Mix:
         others = weights[:first] + weights[first + 1 :]
         against = math.fsum(others) if together else max(others, default=0.0)
         against += math.fsum(self.weight(index) for index in outstanding)
+        against += ahead * math.fsum(self.weight(index) for index in range(len(self.models)))
         return first if weights[first] > against * (1 + _ROUNDING) else None
 
 

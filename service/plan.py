@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from service.aggregators import AGGREGATORS
-from service.aggregators.base import Aggregator, samples_wanted
+from service.aggregators.base import Aggregator, samples_wanted, settled_by
 from service.answer_types import ANSWER_TYPES
 from service.answer_types.base import AnswerType, Meaning, meaning_of
 from service.candidates import Candidate, Task
@@ -62,6 +62,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     shelf: Shelf = dataclasses.field(default_factory=Shelf)
     vectors: tuple[tuple[float, ...], ...] = ()
+    provides: frozenset[Provides] = frozenset()
 
     @property
     def wave(self) -> int | None:
@@ -76,6 +77,11 @@ class Plan:
     def lead(self) -> bool:
         """True if sampling also ends where the rest cannot change the winner: for counting votes, unless turned off."""
         return self.aggregator.counts_votes and self.stop.name != "none" and not is_shadow(self.stop)
+
+    @property
+    def ahead(self) -> float:
+        """By which share of all samples a counting vote must lead, beyond what may still come, to be settled."""
+        return settled_by(self.aggregator, self.provides)
 
     def draws(self, indices: range, earlier: tuple[Candidate, ...] = ()) -> tuple[Draw, ...]:
         """What each sample of a wave is drawn from, given the candidates of the waves before."""
@@ -163,6 +169,7 @@ def make_plan(
             *at_odds(sampler, aggregator, stop, request),
         ),
         shelf=shelf,
+        provides=pool.provides or frozenset(),
     )
 
 

@@ -59,17 +59,19 @@ class Reader(SampleReader):
         shown: Shown = as_given,
         *,
         lead: bool = False,
+        ahead: float = 0.0,
         mix: Mix = ALONE,
         elapsed: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`lead`: sampling ends also where the rest cannot change the winner. `mix`: which model each sample is of.
-        `elapsed`: seconds since the answer was begun.
+        """`lead`: sampling ends also where the rest cannot change the winner. `ahead`: it must then lead by this
+        share of all samples more. `mix`: which model each sample is of. `elapsed`: seconds since the answer was begun.
         """
         super().__init__(task, answer_type, judge, shown, mix.model)
         self._stop = stop
         self._n = n
         self._quorum = quorum
-        self._lead = Lead(Options()) if lead or isinstance(stop, Lead) else None
+        self._lead = Lead(Options(), ahead * n) if lead or isinstance(stop, Lead) else None
+        self._ahead = ahead
         self._mix = mix
         self._elapsed = elapsed
         self._evidence: dict[str, Evidence] = {}
@@ -228,5 +230,5 @@ class Reader(SampleReader):
     ) -> AnswerClass | None:
         here = {candidate.sample.index for candidate in candidates}
         outstanding = [index for index in range(self._n) if index not in here]
-        place = self._mix.surely_leads([found.members for found in classes], outstanding, together)
+        place = self._mix.surely_leads([found.members for found in classes], outstanding, together, self._ahead)
         return classes[place] if outstanding and place is not None else None

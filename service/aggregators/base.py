@@ -67,6 +67,14 @@ def with_facts(verdict: Verdict, facts: Mapping[str, float]) -> Verdict:
     return replace(verdict, facts={**verdict.facts, **facts})
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What may still be spent on asking a model: seconds, and tokens (None: as many as there is time for)."""
+
+    seconds: float
+    tokens: int | None
+
+
 class Ask(Protocol):
     """Budgeted, recorded calls to a model through the same queue as sampling.
 
@@ -116,6 +124,8 @@ class Panel:
     """What an aggregator chooses from. `candidates` are in index order; only those without `excluded` vote.
 
     `member_weights`: what one vote of each model weighs, by `Candidate.source`; 1 for those that are not named.
+    `answer_type`: the name of the type that the answers were read by. `provides`: what the pool that is asked supplies;
+    nothing where that is not known.
     """
 
     task: Task
@@ -126,6 +136,8 @@ class Panel:
     templates: Mapping[str, str] = field(default_factory=dict)
     member_weights: Mapping[str, float] = field(default_factory=dict)
     draws: Callable[[int], Draw] | None = None
+    answer_type: str = ""
+    provides: frozenset[Provides] = frozenset()
 
     def drawn_from(self, index: int) -> Draw:
         """What a sample was drawn from; the question alone where that is not known."""
@@ -165,6 +177,14 @@ class Aggregator(Protocol):
     async def aggregate(self, panel: Panel, ask: Ask) -> Verdict:
         """The verdict over `panel`; the same for any order of arrival of the same samples."""
         ...
+
+
+def settled_by(aggregator: Aggregator, provides: frozenset[Provides]) -> float:
+    """By which share of all samples a counting vote must lead to be settled for the aggregator (`settled_by`): 0, as
+    soon as nothing can overtake, unless the aggregator looks further where the vote is close."""
+    says = getattr(aggregator, "settled_by", None)
+    share: float = says(provides) if says else 0.0
+    return share
 
 
 def samples_wanted(aggregator: Aggregator) -> int | None:

@@ -170,7 +170,7 @@ def test_beta_draws_in_waves_and_saves_the_rest(stack: Stack) -> None:
 def test_beta_goes_on_while_the_answers_differ(stack: Stack) -> None:
     """All sixteen are drawn where no lead grows."""
     fake = stack.say("fake", texts=["The answer is 1.", "The answer is 2."])
-    reply = stack.gateway.answer(n=16, stop="beta")
+    reply = stack.gateway.answer(n=16, stop="beta", aggregator="vote")
     assert reply["usage"]["samples"]["finished"] == 16
     assert reply["stop"]["stopped"] is False
     assert fake.stats.started == 4

@@ -34,7 +34,7 @@ def test_a_verdict_that_leaves_the_vote_says_so(panel_of) -> None:
 
 def test_free_texts_that_all_differ_have_no_vote_to_leave(panel_of) -> None:
     """A synthesis of poems is no departure from any of them."""
-    panel = panel_of(["Roses are red", "Violets are blue"], answer_type=Text(Text.Options()), task=Task("A poem"))
+    panel = panel_of(["Roses are red", "Violets are blue"], answer_type=Text(), task=Task("A poem"))
     written = replace(plurality(panel), answer="Both", support=0.0, novel=True)
     assert beside_the_vote(panel, written, "gsa") == written
 
