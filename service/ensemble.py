@@ -19,6 +19,7 @@ from service.plan import Plan, build
 from service.quorum import check_quorum, reaches_quorum
 from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
+from service.rewarding import reward_model_of, with_rewards
 from service.scoring import Scores, Texts, score
 from service.stopping.base import is_shadow, seconds_of
 from workers.wire.messages import SAMPLES, Failure, Sample
@@ -82,11 +83,20 @@ async def solve(
         most_calls=plan.aggregator.max_calls(plan.n),
         tokens_left=_tokens_left(plan, gathered),
     )
+    reading, lost = await with_rewards(plan, line, reading, started + plan.budget_s)
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, ask.calls)
     return make_answer(
-        plan, gathered, reading, chosen.verdict, chosen.aggregator, chosen.route, spent, created, reader.shadow
+        plan,
+        gathered,
+        reading,
+        replace(chosen.verdict, warnings=(*lost, *chosen.verdict.warnings)),
+        chosen.aggregator,
+        chosen.route,
+        spent,
+        created,
+        reader.shadow,
     )
 
 
@@ -128,7 +138,11 @@ async def _with_vectors(plan: Plan, line: Line, left_s: float) -> Plan:
 
 
 async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathered:
-    asks_later = plan.aggregator.max_calls(plan.n) or meaning_of(plan.answer_type)
+    asks_later = (
+        plan.aggregator.max_calls(plan.n)
+        or meaning_of(plan.answer_type)
+        or reward_model_of(plan.aggregator) is not None
+    )
     share = SAMPLING_SHARE if asks_later else 1.0
 
     async def draws(wave: range, earlier: Mapping[int, Sample]) -> Sequence[Draw]:

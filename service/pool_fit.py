@@ -45,8 +45,8 @@ def joined(pool: Pool, members: tuple[Pool, ...]) -> Pool:
 def asked_pools(aggregator: Aggregator) -> dict[str, str]:
     """The pools that an aggregator asks instead of the answer's own, by the option that names each."""
     options = getattr(aggregator, "options", None)
-    judge = getattr(options, "judge_model", None)
-    named = {} if judge is None else {"aggregator.judge_model": judge}
+    by_option = {name: getattr(options, name, None) for name in ("judge_model", "reward_model")}
+    named = {f"aggregator.{name}": model for name, model in by_option.items() if model is not None}
     return named | {f"aggregator.models.{i}": name for i, name in enumerate(getattr(options, "models", ()))}
 
 
@@ -56,10 +56,19 @@ async def check_asked(aggregator: Aggregator, catalog: Catalog) -> None:
         pool = await catalog.find(model)
         if pool is None:
             raise BadRequest(f"no worker serves the model {model!r}", field=field)
+        if field == "aggregator.reward_model":
+            check_rewards(pool, field)
+            continue
         check_kind(pool, field)
         if pool.provides is not None and (missing := aggregator.needs - pool.provides):
             names = ", ".join(sorted(missing))
             raise BadRequest(f"{aggregator.name} needs what {model} does not supply: {names}", field=field)
+
+
+def check_rewards(pool: Pool, field: str) -> None:
+    """Refuses a pool that does not score how good texts are as answers."""
+    if pool.provides is not None and not serves(pool.provides, "reward"):
+        raise BadRequest(f"{pool.model} scores no answers: it serves no reward model", field=field)
 
 
 def check_kind(pool: Pool, field: str) -> None:

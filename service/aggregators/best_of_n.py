@@ -4,18 +4,20 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
-from service.aggregators import base
 from service.aggregators.ballot import ordered, present, voters
 from service.aggregators.base import Ask, Panel, Verdict
-from service.aggregators.measures import Scored, Statistic, needs_of, weights_of
+from service.aggregators.measures import MeasuredOptions, Scored, Statistic, needs_of, needs_of_options, weights_of
 from service.aggregators.weighing import score, unscored, unweighted
 from workers.wire.messages import Provides
 
 TIE = "tie: of the best samples the one with the smallest index was chosen"
 
 
-class BestOfNOptions(base.Options):
-    """`statistic`: what the best sample is best by."""
+class BestOfNOptions(MeasuredOptions):
+    """`statistic`: what the best sample is best by.
+
+    `reward_model`: the pool that scores the samples, see `MeasuredOptions`.
+    """
 
     statistic: Statistic = "self_certainty"
 
@@ -40,7 +42,7 @@ class BestOfN:
 
     def __init__(self, options: BestOfNOptions) -> None:
         self.options = options
-        self.needs = needs_of([options.statistic])
+        self.needs = needs_of_options(options, options.statistic)
 
     def max_calls(self, n: int) -> int:
         """None."""

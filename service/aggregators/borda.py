@@ -5,16 +5,18 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from service.aggregators import base
 from service.aggregators.ballot import MAX_WEIGHT, rank_weights
 from service.aggregators.base import Ask, Panel, Verdict
-from service.aggregators.measures import Statistic, needs_of
+from service.aggregators.measures import MeasuredOptions, Statistic, needs_of, needs_of_options
 from service.aggregators.weighing import by_weight, score, unscored
 from workers.wire.messages import Provides
 
 
-class BordaOptions(base.Options):
-    """`statistic`: what ranks the samples. `p`: how steeply ranks weigh, 0 is the plain vote; None: by their number."""
+class BordaOptions(MeasuredOptions):
+    """`statistic`: what ranks the samples. `p`: how steeply ranks weigh, 0 is the plain vote; None: by their number.
+
+    `reward_model`: the pool that scores the samples, see `MeasuredOptions`.
+    """
 
     statistic: Statistic = "self_certainty"
     p: float | None = Field(default=None, ge=0.0, le=20.0)
@@ -42,7 +44,7 @@ class Borda:
 
     def __init__(self, options: BordaOptions) -> None:
         self.options = options
-        self.needs = needs_of([options.statistic])
+        self.needs = needs_of_options(options, options.statistic)
 
     def max_calls(self, n: int) -> int:
         """None."""

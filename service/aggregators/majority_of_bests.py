@@ -5,16 +5,18 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
-from service.aggregators import base
 from service.aggregators.ballot import rank_weights
 from service.aggregators.base import Ask, Panel, Verdict
-from service.aggregators.measures import Statistic, needs_of
+from service.aggregators.measures import MeasuredOptions, Statistic, needs_of, needs_of_options
 from service.aggregators.weighing import by_weight, score, unscored
 from workers.wire.messages import Provides
 
 
-class MajorityOfBestsOptions(base.Options):
-    """`statistic`: what the best sample is best by. `m`: samples drawn each time; None: ceil(sqrt(N))."""
+class MajorityOfBestsOptions(MeasuredOptions):
+    """`statistic`: what the best sample is best by. `m`: samples drawn each time; None: ceil(sqrt(N)).
+
+    `reward_model`: the pool that scores the samples, see `MeasuredOptions`.
+    """
 
     statistic: Statistic = "self_certainty"
     m: int | None = Field(default=None, ge=1, le=10_000)
@@ -42,7 +44,7 @@ class MajorityOfBests:
 
     def __init__(self, options: MajorityOfBestsOptions) -> None:
         self.options = options
-        self.needs = needs_of([options.statistic])
+        self.needs = needs_of_options(options, options.statistic)
 
     def max_calls(self, n: int) -> int:
         """None."""

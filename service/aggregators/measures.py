@@ -16,9 +16,12 @@ One table for all methods. A weight is not negative, and larger for a more confi
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from service.aggregators.ballot import Voter, clipped
+from service.aggregators.base import Options
 from workers.wire.messages import Provides, Sample
 
 Statistic = Literal[
@@ -87,6 +90,32 @@ class Scored:
     voters: tuple[Voter, ...]
     values: tuple[float, ...]
     warnings: tuple[str, ...]
+
+
+class MeasuredOptions(Options):
+    """`reward_model`: the pool whose reward model scores each voting sample as an answer to the question; `statistic`
+    is then `reward_score`.
+    """
+
+    reward_model: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scored_by_it(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("reward_model") is not None:
+            return {"statistic": "reward_score", **given}
+        return given
+
+    @model_validator(mode="after")
+    def _nothing_else(self) -> Self:
+        if self.reward_model is not None and getattr(self, "statistic", None) != "reward_score":
+            raise ValueError("reward_model gives the statistic reward_score, and another is asked for")
+        return self
+
+
+def needs_of_options(options: MeasuredOptions, statistic: Statistic) -> frozenset[Provides]:
+    """What the workers that draw samples must supply: not the score that another pool gives."""
+    return frozenset() if options.reward_model is not None else needs_of([statistic])
 
 
 def needs_of(statistics: Collection[Statistic]) -> frozenset[Provides]:

@@ -2,15 +2,17 @@
 
 from pydantic import BaseModel, Field
 
-from service.aggregators import base
 from service.aggregators.base import Ask, Panel, Verdict
-from service.aggregators.measures import Statistic, needs_of, weights_of
+from service.aggregators.measures import MeasuredOptions, Statistic, needs_of, needs_of_options, weights_of
 from service.aggregators.weighing import by_weight, score, unscored
 from workers.wire.messages import Provides
 
 
-class WeightedVoteOptions(base.Options):
-    """`statistic`: what a vote weighs. `temperature`: of a softmax over the samples; None: the table's weight."""
+class WeightedVoteOptions(MeasuredOptions):
+    """`statistic`: what a vote weighs. `temperature`: of a softmax over the samples; None: the table's weight.
+
+    `reward_model`: the pool that scores the samples, see `MeasuredOptions`.
+    """
 
     statistic: Statistic = "mean_logprob"
     temperature: float | None = Field(default=None, gt=0.0, le=1_000.0)
@@ -36,7 +38,7 @@ class WeightedVote:
 
     def __init__(self, options: WeightedVoteOptions) -> None:
         self.options = options
-        self.needs = needs_of([options.statistic])
+        self.needs = needs_of_options(options, options.statistic)
 
     def max_calls(self, n: int) -> int:
         """None."""
