@@ -21,6 +21,7 @@ from service.reading import Reader, Reading
 from service.reply import Spent, make_answer
 from service.rewarding import reward_model_of, with_rewards
 from service.scoring import Scores, Texts, score
+from service.stated import told
 from service.stopping.base import is_shadow, seconds_of
 from workers.wire.messages import SAMPLES, Failure, Sample
 
@@ -70,6 +71,7 @@ async def solve(
         lead=plan.lead,
         ahead=plan.ahead,
         mix=plan.mix,
+        told=told if plan.state_confidence else None,
         elapsed=lambda: time.monotonic() - started,
     )
     gathered = drawn or await _draw(plan, line, reader, started)

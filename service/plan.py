@@ -25,6 +25,7 @@ from service.samplers import SAMPLERS
 from service.samplers.base import Sampler, Shelf, Wave
 from service.sampling_request import SamplingRequest
 from service.settings import Settings
+from service.stated import asking
 from service.stopping import STOPPING_RULES
 from service.stopping.base import (
     StoppingRule,
@@ -63,6 +64,7 @@ class Plan:
     shelf: Shelf = dataclasses.field(default_factory=Shelf)
     vectors: tuple[tuple[float, ...], ...] = ()
     provides: frozenset[Provides] = frozenset()
+    state_confidence: bool = False
 
     @property
     def wave(self) -> int | None:
@@ -88,7 +90,10 @@ class Plan:
         model, skipped = self.mix.model, self.mix.skipped
         plain = tuple(Draw(model(i) or self.model, self.messages, self.sampling, skipped=skipped(i)) for i in indices)
         wave = Wave(self.task, self.seed, tuple(indices), plain, earlier, self.shelf, self.vectors)
-        return self.sampler.draws(wave)
+        drawn = self.sampler.draws(wave)
+        if not self.state_confidence:
+            return drawn
+        return tuple(dataclasses.replace(draw, messages=asking(draw.messages)) for draw in drawn)
 
     def shown(self, index: int) -> tuple[int, ...] | None:
         """How sample `index` was shown the options; None where they stood as the caller gave them."""
@@ -170,6 +175,7 @@ def make_plan(
         ),
         shelf=shelf,
         provides=pool.provides or frozenset(),
+        state_confidence=request.sampling.state_confidence,
     )
 
 

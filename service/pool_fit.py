@@ -93,8 +93,9 @@ def check_pool(
     check_kind(pool, member or "model")
     if pool.provides is None:
         return
+    stated = {Provides.STATED_CONFIDENCE} if sampling.state_confidence else set()
     asked = [
-        ("aggregator", aggregator.name, frozenset() if asked_pools(aggregator) else aggregator.needs),
+        ("aggregator", aggregator.name, frozenset() if asked_pools(aggregator) else aggregator.needs - stated),
         ("stop", stop.name, needs_of(stop)),
         ("sampler", sampler.name, sampler.needs),
         *((f"sampling.{name}", name, {need}) for name, need in _SPECIAL.items() if getattr(sampling, name)),

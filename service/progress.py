@@ -26,6 +26,7 @@ from service.plan import build, default_stop
 from service.reading import Reader, Reading
 from service.reply import sample_reply, sampler_of
 from service.samplers import SAMPLERS
+from service.stated import told
 from service.stopping import STOPPING_RULES
 from service.stopping.base import Options, takes_blocks
 from service.stopping.none import NoStop
@@ -50,7 +51,8 @@ async def so_far(record: Record, samples: Mapping[int, Sample], judge: Judge | N
 
     one_by_one = request.stop is not None and takes_blocks(build(STOPPING_RULES, request.stop, "stop"))
     mix = mix_of(request.members, request.mix, record.seed, one_by_one=one_by_one)
-    reader = Reader(task, answer_type, NoStop(Options()), request.n, judge=judge, shown=shown, mix=mix)
+    reads = told if request.sampling.state_confidence else None
+    reader = Reader(task, answer_type, NoStop(Options()), request.n, judge=judge, shown=shown, mix=mix, told=reads)
     reading = await reader.read(samples)
     failed = sum(sample.failure is not None for sample in samples.values())
     return Answer(

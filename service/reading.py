@@ -62,11 +62,13 @@ class Reader(SampleReader):
         ahead: float = 0.0,
         mix: Mix = ALONE,
         elapsed: Callable[[], float] = lambda: 0.0,
+        told: Callable[[Sample], Sample] | None = None,
     ) -> None:
         """`lead`: sampling ends also where the rest cannot change the winner. `ahead`: it must then lead by this
         share of all samples more. `mix`: which model each sample is of. `elapsed`: seconds since the answer was begun.
+        `told`: see `SampleReader`.
         """
-        super().__init__(task, answer_type, judge, shown, mix.model)
+        super().__init__(task, answer_type, judge, shown, mix.model, told)
         self._stop = stop
         self._n = n
         self._quorum = quorum
@@ -211,7 +213,8 @@ class Reader(SampleReader):
         return all(self._leads_alike(kind, samples, to_come, leader) for kind in self._alternatives(samples, to_come))
 
     def _leads_alike(self, kind: AnswerType, samples: Mapping[int, Sample], to_come: int, leader: AnswerClass) -> bool:
-        found = self._leader(kind, [self._candidate(kind, samples[i]) for i in sorted(samples)], to_come)
+        seen = self._seen(samples)
+        found = self._leader(kind, [self._candidate(kind, seen[i]) for i in sorted(seen)], to_come)
         return found is not None and (found.answer, found.members) == (leader.answer, leader.members)
 
     def _leader(self, kind: AnswerType, candidates: Sequence[Candidate], to_come: int) -> AnswerClass | None:

@@ -61,7 +61,8 @@ class SampleReader:
     """Reads the samples of one request; each completion is read once per answer type, however often it is asked.
 
     However many completions come at once, others have the event loop after every few milliseconds of reading. `shown`
-    tells how each sample was shown the options, so that its letters are read so; `source` of which model it is.
+    tells how each sample was shown the options, so that its letters are read so; `source` of which model it is. `told`:
+    what is read of a sample before anything else, if something is.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SampleReader:
         judge: Judge | None = None,
         shown: Shown = as_given,
         source: Source = alone,
+        told: Callable[[Sample], Sample] | None = None,
     ) -> None:
         self._task = task
         self._type = answer_type
@@ -79,6 +81,8 @@ class SampleReader:
         self._source = source
         self._read: dict[tuple[str, int], Candidate] = {}
         self._met: set[int] = set()
+        self._told = told
+        self._plain: dict[int, Sample] = {}
 
     async def read(self, samples: Mapping[int, Sample], kept: range | None = None) -> Reading:
         """The reading of all samples, in index order; those outside `kept` are left out of the vote."""
@@ -98,8 +102,18 @@ class SampleReader:
         """The samples with their answers, in index order; nobody is asked which of these are equal."""
         return self._look(samples)[3]
 
+    def _seen(self, samples: Mapping[int, Sample]) -> Mapping[int, Sample]:
+        """The samples as they are read."""
+        if self._told is None:
+            return samples
+        for index, sample in samples.items():
+            if index not in self._plain:
+                self._plain[index] = self._told(sample)
+        return {index: self._plain[index] for index in samples}
+
     async def _meet(self, samples: Mapping[int, Sample]) -> None:
         """Reads the new samples in slices: what comes after finds them read, and does not hold the event loop."""
+        samples = self._seen(samples)
         met = [samples[i] for i in sorted(samples)]
         pace = Pace()
         for sample in met:
@@ -118,6 +132,7 @@ class SampleReader:
     def _look(
         self, samples: Mapping[int, Sample], kept: range | None = None
     ) -> tuple[AnswerType, str | None, int | None, tuple[Candidate, ...]]:
+        samples = self._seen(samples)
         ordered = [samples[i] for i in sorted(samples)]
         # A window decides nothing alone: which answers agree in it was found by the type of all samples before its end.
         deciding = ordered if kept is None else [s for s in ordered if s.index < kept.stop]
@@ -128,7 +143,7 @@ class SampleReader:
     def _alternatives(self, samples: Mapping[int, Sample], to_come: int) -> tuple[AnswerType, ...]:
         if not isinstance(self._type, Auto):
             return ()
-        return self._type.alternatives(self._task, texts_of(samples.values()), to_come)
+        return self._type.alternatives(self._task, texts_of(self._seen(samples).values()), to_come)
 
     def _decide(self, samples: Sequence[Sample]) -> tuple[AnswerType, str | None, int | None]:
         if not isinstance(self._type, Auto):

@@ -28,7 +28,8 @@ class SamplingRequest(Strict):
     `logit_bias`: by token id of the model, added to the logits before anything else. `end_at_answer`: a completion ends
     as soon as it has stated its answer. `caution`: several continuations are tried where the model is unsure, up to
     `trials` (arXiv 2507.03038). `probe`: a completion ends once copies of it, asked for the answer on the way, agree
-    (arXiv 2412.20993). Each of the four needs workers that can do it.
+    (arXiv 2412.20993). Each of the four needs workers that can do it. `state_confidence`: each completion is asked to
+    end in a line with its confidence in its answer, which becomes its `stated_confidence` (arXiv 2603.19118).
     """
 
     temperature: float = Field(default=0.8, ge=0.0, le=5.0)
@@ -42,6 +43,7 @@ class SamplingRequest(Strict):
     end_at_answer: bool = False
     caution: Caution | None = None
     probe: Probe | None = None
+    state_confidence: bool = False
 
     @model_validator(mode="after")
     def _one_way_of_looking_ahead(self) -> Self:
