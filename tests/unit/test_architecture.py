@@ -26,6 +26,7 @@ NO_PLUGINS = {
         "contenders",
         "counting",
         "games",
+        "instructions",
         "listing",
         "measures",
         "pairs",
