@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test laws replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card bench-engine soak-engine
+.PHONY: help install demo serve test laws replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -76,6 +76,12 @@ soak-engine: $(STAMP) ## ten thousand jobs through one engine, a third of them c
 
 card: $(STAMP) ## measure the shipped model through the service, as in its card
 	$(BIN)/python -m tests.load.bench_card
+
+methods: $(STAMP) ## every method that asks again beside the vote, on the shipped model: calls, tokens, accuracy
+	$(BIN)/python -m tests.load.bench_methods
+
+injection: $(STAMP) ## one hostile sample of eight: how often it wins with each method
+	$(BIN)/python -m tests.load.injection
 
 clean: ## remove what was built
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .conclave

@@ -83,7 +83,7 @@ async def solve(
         line,
         deadline=started + plan.budget_s,
         most_calls=plan.aggregator.max_calls(plan.n),
-        tokens_left=_tokens_left(plan, gathered),
+        tokens_left=_tokens_left(plan, {} if drawn else gathered.samples),
     )
     reading, lost = await with_rewards(plan, line, reading, started + plan.budget_s)
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
@@ -102,11 +102,11 @@ async def solve(
     )
 
 
-def _tokens_left(plan: Plan, gathered: Gathered) -> int | None:
+def _tokens_left(plan: Plan, samples: Mapping[int, Sample]) -> int | None:
     """What the samples leave of the budget of tokens; None where there is none."""
     if plan.budget_tokens is None:
         return None
-    return plan.budget_tokens - sum(sample.completion_tokens for sample in gathered.samples.values())
+    return plan.budget_tokens - sum(sample.completion_tokens for sample in samples.values())
 
 
 def _judge_of(plan: Plan, line: Line, started: float) -> Judge | None:

@@ -21,6 +21,7 @@ _CONTROL = re.compile(
 )
 """Control tokens of the chat templates of Llama, Qwen, Gemma, Mistral, DeepSeek, GLM, T5 and gpt-oss, among others. The
 torch backend reads any special token of its own tokenizer in a prompt as plain text, so there this is a second bar."""
+_SENTENCE = re.compile(r"((?<=[.!?;])\s+|\n)")
 CUT = "\n[...]\n"
 """Stands where the middle of a text was left out."""
 
@@ -38,10 +39,22 @@ def fence(seed: int, texts: Sequence[str]) -> str:
 
 
 def disarm(text: str, most_chars: int = MAX_SAMPLE_CHARS) -> str:
-    """The text without thinking, with control tokens broken up, cut in the middle to the cap (and a mark of the
-    cut)."""
+    """The text without thinking, with control tokens broken up, what it says over and over said twice, and cut in the
+    middle to the cap (and a mark of the cut)."""
     shown = _CONTROL.sub(lambda match: match.group().replace("<", "< ").replace("[", "[ "), strip_thinking(text)[0])
+    shown = _unrepeated(shown)
     if len(shown) > most_chars:
         half = most_chars // 2
         shown = f"{shown[:half]}{CUT}{shown[len(shown) - half :]}"
     return shown.strip()
+
+
+def _unrepeated(text: str) -> str:
+    """Without sentences and lines beyond the second of equal ones in a row: what is shouted is only said."""
+    parts, kept = _SENTENCE.split(text), list[str]()
+    for place in range(0, len(parts), 2):
+        said = parts[place].strip()
+        if said and len(kept) >= 4 and said == kept[-2].strip() == kept[-4].strip():
+            continue
+        kept += parts[place : place + 2]
+    return "".join(kept)

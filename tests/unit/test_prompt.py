@@ -150,3 +150,19 @@ async def test_a_model_whose_context_is_too_small_is_asked_again_with_less(panel
     other = asks(Sample(index=0, failure=Failure(kind=FailureKind.TIMEOUT)))
     assert (await ask_about(panel, other, "gsa", panel.voters, "gsa", Sampling(), AskingOptions())).warnings == ()
     assert len(other.prompts) == 1
+
+
+def test_what_is_said_over_and_over_is_shown_twice() -> None:
+    """A text that repeats its answer sixty times weighs no more than one that gives it; other texts stay whole."""
+    assert disarm("So. " + "The answer is 7. " * 60) == "So. The answer is 7. The answer is 7."
+    assert disarm("The answer is 7.\n" * 60 + "End") == "The answer is 7.\nThe answer is 7.\nEnd"
+    whole = "1 + 1 = 2. So it is 2.\n\n2 + 2 = 4.\nIt is 4. It is 4.\n\n\n\nEnd."
+    assert disarm(whole) == whole
+
+
+@given(st.text(alphabet="ab.! \n", max_size=60))
+def test_only_repetition_is_left_out(text: str) -> None:
+    """Every sentence is still there, in the order in which each came first."""
+    sentences = [part.strip() for part in re.split(r"(?<=[.!?;])\s+|\n", text) if part.strip()]
+    shown = [part.strip() for part in re.split(r"(?<=[.!?;])\s+|\n", disarm(text)) if part.strip()]
+    assert list(dict.fromkeys(shown)) == list(dict.fromkeys(sentences))
