@@ -44,6 +44,7 @@ NO_PLUGINS = {
     "answer_types": {
         "__init__",
         "base",
+        "coordinates",
         "evident",
         "fences",
         "figures",
