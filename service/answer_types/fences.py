@@ -34,7 +34,9 @@ def unclosed(text: str, languages: frozenset[str]) -> str | None:
     fences = [*_FENCE.finditer(text[-WINDOW_CHARS:])]
     if len(fences) != 1 or fences[0][2].lower() not in languages:
         return None
-    return fences[0].string[fences[0].end() + 1 :]
+    held = fences[0].string[fences[0].end() + 1 :]
+    mark = fences[0][1]
+    return held.rstrip().removesuffix(mark) if held.rstrip().endswith(mark) else held  # closed behind the last line
 
 
 def _blocks(text: str) -> deque[tuple[re.Match[str], int | None]]:

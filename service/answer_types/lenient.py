@@ -1,8 +1,9 @@
 """What models write for JSON, put right in one pass: Python's and JavaScript's spellings, comments, trailing commas.
 
-Read are 'single' quotes, True, False and None, keys without quotes, a comma before a closing bracket, `//`, `/* */` and
-`#` comments, line breaks and tabs within strings, and backslashes that escape nothing (LaTeX). What it makes is JSON
-only if the text was nothing else: whoever calls it reads the result as JSON. Nothing is evaluated.
+Read are 'single' quotes, True, False and None, keys without quotes, a comma before a closing bracket, comments (`//`,
+`/* */`, `#`), numbers such as +1, .5 and 1., line breaks and tabs within strings, and backslashes that escape nothing
+(LaTeX). What it makes is JSON only if the text was nothing else: whoever calls it reads the result as JSON. Nothing is
+evaluated.
 """
 
 import re
@@ -17,6 +18,7 @@ _TOKEN = re.compile(
     r"|(?<![\w$.-])(?P<key>[A-Za-z_$][\w$-]{0,99})(?=\s{0,8}:)"
     r"|(?<![\w$.-])(?P<word>True|False|None)(?![\w$.-])"
     r"|(?<![\w.])(?P<point>\.)(?=[0-9])"
+    r"|(?P<sign>(?<=[:,\[ ])\+(?=[0-9])|(?<=[0-9])\.(?=\s{0,20}[,}\]]))"
     r"|(?P<endless>[\"'].*|/\*.*)",
     re.DOTALL,
 )
@@ -38,8 +40,8 @@ def _mend(token: re.Match[str]) -> str:
         return f'"{_ESCAPE.sub(_escaped, spelled)}"'
     if kind == "key":
         return f'"{spelled}"'
-    if kind == "point":
-        return "0."
+    if kind in ("point", "sign"):
+        return "0." if kind == "point" else ""
     return _WORDS.get(spelled, token[0] if kind == "endless" else " ")
 
 

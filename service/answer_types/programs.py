@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from textwrap import dedent
 
 MAX_PIECES = 16
@@ -49,18 +49,31 @@ def the_program(pieces: Sequence[str], question: str, python: bool) -> str | Non
 
 def pieces_in_prose(text: str) -> list[str]:
     """The stretches of a text that look like Python with a definition in it, last first."""
-    pieces: deque[str] = deque(maxlen=MAX_PIECES)
-    for piece in _stretches(text.splitlines()):
-        if _PYTHON.search(piece):
-            pieces.append(piece)
-    return list(pieces)[::-1]
+    for begins in (_unindented, _indented):
+        pieces: deque[str] = deque(maxlen=MAX_PIECES)
+        for piece in _stretches(text.splitlines(), begins):
+            if _PYTHON.search(dedent(piece)):
+                pieces.append(piece)
+        if pieces:
+            return list(pieces)[::-1]
+    return []
 
 
-def _stretches(lines: list[str]) -> Iterator[str]:
-    """Unindented lines that only code has, with what is indented under them."""
+def _unindented(line: str) -> bool:
+    """True for a line that only code has, and for what is indented under one."""
+    return bool(_STARTS.match(line) or _GOES_ON.match(line))
+
+
+def _indented(line: str) -> bool:
+    """True for a line of a code block as Markdown has it without fences."""
+    return line.startswith(("    ", "\t")) or not line.strip()
+
+
+def _stretches(lines: list[str], begins: Callable[[str], bool]) -> Iterator[str]:
+    """Neighbouring lines that look like code."""
     held: list[str] = []
     for line in lines:
-        if _STARTS.match(line) or _GOES_ON.match(line):
+        if begins(line):
             held.append(line)
         elif held:
             yield "\n".join(held)

@@ -112,6 +112,8 @@ class Code:
         if tree is None or len(nodes) > MAX_NODES:
             return None
         try:
+            while tree.body and _names_python(tree.body[0]):
+                del tree.body[0]
             _strip(nodes, self.options)
             if not self.options.annotations:
                 _without_typing(tree)
@@ -129,6 +131,11 @@ def _strip(nodes: list[ast.AST], options: CodeOptions) -> None:
             _without_annotations(node)
         if isinstance(node, _Documented) and not (node.body or isinstance(node, ast.Module)):
             node.body = [ast.Pass()]
+
+
+def _names_python(statement: ast.stmt) -> bool:
+    """True for the language of a fence that was left without its fence."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name) and statement.value.id in _PYTHON
 
 
 def _without_typing(tree: ast.Module) -> None:

@@ -227,6 +227,14 @@ F = "def f(x):\n    return x"
 @pytest.mark.parametrize(
     "text",
     [
+        f"```python\n{F}```",
+        f"python\n{F}",
+        f"Here's the code:\n\n    {F.replace(chr(10), chr(10) + '    ')}\n\nDone.",
+        f"[PYTHON]\n{F}\n[/PYTHON]",
+        f"<code>\n{F}\n</code>",
+        f"{F}\n```",
+        f"### Solution\n\n```python\n{F}\n```\n\n### Explanation\n\n1. It returns `x`.\n",
+        f"```python\n# f.py\n{F}\n```\n```python\nfrom f import f\n\ndef test_f():\n    assert f(1) == 1\n```",
         "```python\ndef f(x):\n    return x\n```\n\nExample usage:\n```python\nprint(f(2))\n```",
         "```python\ndef f(x):\n    return x\n```\n\nTests:\n```python\ndef test_f():\n    assert f(1) == 1\n```",
         "```python\ndef f(x):\n    return x\n```\nOutput:\n```\n2\n```",

@@ -77,7 +77,7 @@ def test_the_last_complete_value_has_one_canonical_form(text: str, canonical: st
         ('{"a": "x\ny\tz"}', '{"a":"x\\ny\\tz"}'),
         ("{'a': 'it\\'s', 'b': 'it's', 'c': '\"q\"'}", '{"a":"it\'s","b":"it\'s","c":"\\"q\\""}'),
         ("{'a': '\\x41\\u0042'}", '{"a":"AB"}'),
-        ("{a: 1, b_c: [.5]}", '{"a":1,"b_c":[0.5]}'),
+        ("{a: 1, b_c: [.5, 2., +3]}", '{"a":1,"b_c":[0.5,2,3]}'),
         ('{"a": "\\sqrt{2}", "b": "C:\\dir"}', '{"a":"\\\\sqrt{2}","b":"C:\\\\dir"}'),
         ("I say don't: {'a': [1, 'x']} it's that", '{"a":[1,"x"]}'),
         ("```python\n{'a': True}\n```", '{"a":true}'),
