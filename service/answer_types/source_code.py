@@ -1,6 +1,7 @@
 """`code`: the answer is a program or a part of one."""
 
 import ast
+from collections.abc import Iterator
 from itertools import islice
 from textwrap import dedent
 
@@ -112,6 +113,7 @@ class Code:
         if tree is None or len(nodes) > MAX_NODES:
             return None
         try:
+            tree.body = [part for statement in tree.body for part in _one_by_one(statement)]
             while tree.body and _names_python(tree.body[0]):
                 del tree.body[0]
             _strip(nodes, self.options)
@@ -131,6 +133,14 @@ def _strip(nodes: list[ast.AST], options: CodeOptions) -> None:
             _without_annotations(node)
         if isinstance(node, _Documented) and not (node.body or isinstance(node, ast.Module)):
             node.body = [ast.Pass()]
+
+
+def _one_by_one(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """An import of several modules as one of each."""
+    if not isinstance(statement, ast.Import):
+        yield statement
+    else:
+        yield from (ast.copy_location(ast.Import(names=[name]), statement) for name in statement.names)
 
 
 def _names_python(statement: ast.stmt) -> bool:

@@ -13,7 +13,7 @@ from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, in_bloc
 from service.candidates import Extraction, Task
 
 _LANGUAGES = frozenset({"", "json", "python", "py", "tool_call", "tool_code"})
-_TAG = re.compile(r"<(/?)(?:tool_calls?|function_calls?|functioncall|tool_use|tool_code)>")
+_TAG = re.compile(r"<\|?(/?)(?:tool_calls?|function_calls?|functioncall|tool_use|tool_code)\|?>")
 _PYTHON_TAG = "<|python_tag|>"
 _ENDS = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|call|>", "<|end|>", "</s>", "<bot_end>", "[END_TOOL_REQUEST]")
 _LABEL = re.compile(r"[ \t]{0,8}(?:[A-Za-z][A-Za-z ]{0,30}:|[-*])[ \t]{1,4}(?=[`A-Za-z_\[])")

@@ -70,6 +70,7 @@ def test_layout_comments_and_local_names_make_no_difference(text: str) -> None:
         ("def f(v1): return v0 + v1", "def f(a): return v0 + a"),
         ("async def f(a): await a", "async def f(b):\n    await b"),
         ("x = 0x10", "x = 16"),
+        ("import os, sys", "import os\nimport sys"),
     ],
 )
 def test_equal_programs(left: str, right: str) -> None:

@@ -212,6 +212,7 @@ def test_a_day_is_known_as_models_write_it(text: str) -> None:
         "**1945**",
         "1945 AD",
         "AD 1945",
+        "c. 1945",
         "1945 CE",
         "It ended in 1945 with the surrender.",
         "The year is 1945.",

@@ -89,6 +89,8 @@ def answer(text: str) -> str | None:
         '{"action": {"name": "f", "arguments": {"x": 1}}}',
         "f(x=1)",
         "- f(x=1)",
+        "<|tool_call|>[f(x=1)]<|/tool_call|>",
+        "<|tool_call|>[f(x=1)]",
         "[f(x=1)]",
         "<tool_response></tool_response>\nf(x=1)",
         '{"name":"f","arguments":{"x":1}}<|im_end|>',
