@@ -32,7 +32,7 @@ _DATE = re.compile(
 _KINDS = ("iso", "figures", "dmy", "mdy", "my", "ymd", "cjk", "ym", "mfy")
 _DAY_FIRST = re.compile(r"\bDD?[/.-]MM?\b", re.IGNORECASE)
 _YEAR = re.compile(
-    r"(?:in |since |the year |year |AD )?(?:the year |year |AD )?([0-9]{4})(?: ?(?:AD|CE|\u5e74|\ub144))?",
+    r"(?:in |since |circa |around |ca?[.] ?)?(?:the year |year |AD )?([0-9]{4})(?: ?(?:AD|CE|\u5e74|\ub144))?",
     re.IGNORECASE,
 )
 _YEAR_SAID = re.compile(
