@@ -12,8 +12,9 @@ from service.aggregators.ballot import Voter, ordered, present, voters
 from service.aggregators.base import Ask, Panel, Verdict
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.weighing import unweighted
-from service.answer_types.boxes import printed, region
-from service.answer_types.regions import POINT_SIDE, Box, Consensus, consensus, shared
+from service.answer_types.boxes import region
+from service.answer_types.coordinates import printed
+from service.answer_types.regions import Box, Consensus, consensus, point_side, shared
 from workers.wire.messages import Provides
 
 MAX_BOXES = 256
@@ -23,11 +24,12 @@ MAX_BOXES = 256
 class RegionOptions(base.Options):
     """`answer`: a point or a box; auto: a point where every sample gave one, else a box.
 
-    `point_side`: a point counts as a square of this side around it, in the unit of the coordinates.
+    `point_side`: a point counts as a square of this side around it, in the unit of the coordinates. By default 50, or
+    0.05 where the answers are fractions of the screen (all coordinates from 0 to 1).
     """
 
     answer: Literal["auto", "point", "box"] = "auto"
-    point_side: float = Field(default=POINT_SIDE, ge=1e-3, le=1e6)
+    point_side: float | None = Field(default=None, ge=1e-3, le=1e6)
 
 
 class Region:
@@ -67,8 +69,9 @@ class Region:
             return fall_back(panel, self.name, "an_answer_is_no_region")
         if len(numbers) > MAX_BOXES:
             return fall_back(panel, self.name, f"more_than_{MAX_BOXES}_boxes")
-        boxes = [region(each).spread(self.options.point_side) for each in numbers]
-        found = consensus(boxes, self.options.point_side)
+        side = self.options.point_side or point_side(numbers)
+        boxes = [region(each).spread(side) for each in numbers]
+        found = consensus(boxes, side)
         if found is None:
             return fall_back(panel, self.name, "no_box_has_an_area")
         point = self.options.answer == "point" or (

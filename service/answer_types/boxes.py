@@ -8,51 +8,35 @@ from pydantic import BaseModel, Field
 
 from service.answer_types import reading
 from service.answer_types.base import Options
-from service.answer_types.regions import POINT_SIDE, Box, overlap
+from service.answer_types.coordinates import BARE, REGION, coordinates, printed
+from service.answer_types.regions import Box, overlap, point_side
 from service.candidates import Extraction, Task
 
-_N = r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,20})?"
-_SEP = r"[ ]?(?:,\s{0,4}|[ ])"
-_FOUR = rf"(?P<x1>{_N}){_SEP}(?P<y1>{_N}){_SEP}(?P<x2>{_N}){_SEP}(?P<y2>{_N})"
-_OPEN, _CLOSE = r"[\[(]\s{0,4}", r"\s{0,4}[\])]"
-
-
-def _named(name: str, group: str, last: bool = False) -> str:
-    """A coordinate with its name, such as `"x1": 10, `."""
-    following = "" if last else r"(?:,\s{0,4}|\s{1,4})"
-    return rf"[\"']?\b{name}[\"']?\s?[=:]\s?[\"']?(?P<{group}>{_N})[\"']?{following}"
-
-
-_REGION = re.compile(
-    rf"{_OPEN}{_FOUR}{_CLOSE}"
-    rf"|{_OPEN}(?P<ax>{_N}),\s{{0,4}}(?P<ay>{_N}){_CLOSE}\s{{0,4}},?\s{{0,4}}"
-    rf"{_OPEN}(?P<bx>{_N}),\s{{0,4}}(?P<by>{_N}){_CLOSE}"
-    rf"|{_OPEN}(?P<px>{_N}),\s{{0,4}}(?P<py>{_N}){_CLOSE}"
-    rf"|{_named('x1', 'cx')}{_named('y1', 'cy')}{_named('x2', 'dx')}{_named('y2', 'dy', last=True)}"
-    rf"|\bx\d?[\"']?\s?[=:]\s?[\"']?(?P<nx>{_N})[\"']?(?:,\s{{0,4}}|\s{{1,4}})[\"']?y\d?[\"']?\s?[=:]\s?[\"']?(?P<ny>{_N})"
-)
-_BARE = re.compile(rf"{_FOUR}|(?P<px>{_N}){_SEP}(?P<py>{_N})")
 _KEY = re.compile(
-    r"[\"'](?:bbox(?:_2d)?|box(?:_2d)?|bounding_box|point(?:_2d)?|coordinates?|click_point|position)[\"']\s{0,4}:\s{0,4}",
+    r"[\"'](?:bbox(?:_2d)?|box(?:_2d)?|bounding_?box|point(?:_2d)?|coord(?:inate)?s?|click_point|position|xy|rect|location)"
+    r"[\"']\s{0,4}:\s{0,4}(?:\{|\[(?=\s{0,16}[\[(])|[\"'])?\s{0,16}",
     re.IGNORECASE,
 )
-_TAG = re.compile(
-    r"<\|?(?:box|point|bbox|click|loc)(?:_start|_begin)?\|?>([^<>]{1,200})<[/|](?:box|point|bbox|click|loc)(?:_end)?\|?>"
+_WORDS = r"(?:box|point|bbox|click|loc|det|quad|coordinates?)"
+_TAG = re.compile(rf"<\|?{_WORDS}(?:_start|_begin)?\|?>([^<>]{{1,200}})<[/|]/?{_WORDS}(?:_end)?\|?>")
+_LABEL = re.compile(
+    r"\b(?:coordinates?|point|position|location|bbox|bounding box|box|click)\b[^\n\d()\[\]{}<>:=]{0,20}[:=][ *]{0,4}",
+    re.IGNORECASE,
 )
 _MAX_REGION_CHARS = 200
-_PLACES = 6
-_GROUPS = (("x1", "y1", "x2", "y2"), ("ax", "ay", "bx", "by"), ("px", "py"), ("cx", "cy", "dx", "dy"), ("nx", "ny"))
+_TRIES = 8
 
 
 class BoxesOptions(Options):
     """`overlap`: boxes with at least this intersection over union are equal.
 
-    `point_side`: a point counts as a square of this side around it, in the unit of the coordinates.
+    `point_side`: a point counts as a square of this side around it, in the unit of the coordinates. By default 50, or
+    0.05 where both answers are fractions of the screen (all of their coordinates from 0 to 1).
     `tolerance`: if given, two answers of one kind are equal if no coordinate differs by more; overlap is not asked.
     """
 
     overlap: float = Field(default=0.5, gt=0.0, le=1.0)
-    point_side: float = Field(default=POINT_SIDE, gt=0.0, allow_inf_nan=False)
+    point_side: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     tolerance: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
 
 
@@ -61,8 +45,11 @@ class Boxes:
 
     Evidence, in this order: `json` (after a key such as "bbox_2d", "point_2d" or "coordinate"), `tag` (<box>, <point>,
     <|box_start|> and the like), `boxed`, `phrase` ("the answer is", the last one that has a region), `last` (in the
-    last 4,000 characters). Two points side by side, (x1, y1), (x2, y2), are a box; `x=10, y=20` is a point. Coordinates
-    are rounded to 6 decimals.
+    last 4,000 characters), `whole` (nothing but two or four numbers), `label` ("Coordinates: 10, 20").
+
+    Two points side by side, (x1, y1), (x2, y2), are a box, as are the corners "top-left (x1, y1), bottom-right (x2,
+    y2)"; `x=10, y=20` is a point, and with a width and height a box, as with left, top, right and bottom. Of location
+    tokens (<loc_10>) four are a box. Coordinates are below 10^9 and rounded to 6 decimals.
 
     Equality need not be transitive: classes form around the most frequent spelling. `regions.consensus` finds the place
     on which the most answers agree.
@@ -80,8 +67,8 @@ class Boxes:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The region that the completion answers with, or None."""
         for evidence, found in _found(reading.window(text)):
-            numbers = _numbers(found)
-            return Extraction(printed(numbers), found[0][:200], evidence, key=numbers)
+            if numbers := coordinates(found):
+                return Extraction(printed(numbers), found[0][:200], evidence, key=numbers)
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
@@ -91,7 +78,7 @@ class Boxes:
             return a == b
         if self.options.tolerance is not None:
             return len(a) == len(b) and all(abs(p - q) <= self.options.tolerance for p, q in zip(a, b, strict=True))
-        side = self.options.point_side
+        side = self.options.point_side or point_side((a, b))
         return overlap(region(a).spread(side), region(b).spread(side)) >= self.options.overlap
 
 
@@ -102,33 +89,29 @@ def region(numbers: tuple[float, ...]) -> Box:
 
 
 def _found(text: str) -> Iterator[tuple[str, re.Match[str]]]:
-    for key in reversed(deque(_KEY.finditer(text), reading.MAX_CUES)):
-        if found := _REGION.match(text, key.end()):
-            yield "json", found
-    for tag in reversed(deque(_TAG.finditer(text), reading.MAX_CUES)):
-        if found := _REGION.search(tag[1]) or _BARE.fullmatch(tag[1].strip()):
-            yield "tag", found
-    if (box := reading.boxed(text)) is not None and (found := _REGION.search(box) or _BARE.fullmatch(box)):
-        yield "boxed", found
+    yield from _marked(text)
     for line in reading.phrases(text):
-        if found := _REGION.search(line[:_MAX_REGION_CHARS]):
+        if found := REGION.search(line[:_MAX_REGION_CHARS]) or BARE.fullmatch(_bare(reading.first_sentence(line))):
             yield "phrase", found
     tail = text[-reading.TAIL_CHARS :]
-    yield from (("last", found) for found in deque(_REGION.finditer(tail), 1))
+    yield from (("last", found) for found in reversed(deque(REGION.finditer(tail), _TRIES)))
+    if found := BARE.fullmatch(_bare(text)):
+        yield "whole", found
+    labels = reversed(deque(_LABEL.finditer(tail), _TRIES))
+    yield from (("label", found) for label in labels if (found := BARE.match(tail, label.end())))
 
 
-def _numbers(found: re.Match[str]) -> tuple[float, ...]:
-    """The coordinates, corners in order."""
-    names = next(names for names in _GROUPS if found.groupdict().get(names[0]))
-    numbers = tuple(round(float(found[name]), _PLACES) + 0.0 for name in names)  # -0.0 becomes 0.0
-    if len(numbers) == 2:
-        return numbers
-    x1, y1, x2, y2 = numbers
-    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+def _marked(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    for key in reversed(deque(_KEY.finditer(text), reading.MAX_CUES)):
+        if found := REGION.match(text, key.end()) or (BARE.match(text, key.end()) if key[0][-1] in "\"'" else None):
+            yield "json", found
+    for tag in reversed(deque(_TAG.finditer(text), reading.MAX_CUES)):
+        if found := REGION.search(tag[1]) or BARE.fullmatch(tag[1].strip()):
+            yield "tag", found
+    if (box := reading.boxed(text)) is not None and (found := REGION.search(box) or BARE.fullmatch(box)):
+        yield "boxed", found
 
 
-def printed(numbers: tuple[float, ...]) -> str:
-    """The canonical form of a point's two or a box's four coordinates."""
-    # Rounding may leave -0.0, which becomes 0.0.
-    parts = (f"{round(number, _PLACES) + 0.0:.{_PLACES}f}".rstrip("0").rstrip(".") for number in numbers)
-    return f"[{', '.join(parts)}]"
+def _bare(text: str) -> str:
+    """A short text without its emphasis and full stop; empty for any other."""
+    return text.strip(" \n\t*_`$.") if len(text) <= _MAX_REGION_CHARS else ""

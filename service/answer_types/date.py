@@ -9,29 +9,38 @@ from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import Options
+from service.answer_types.day_words import DAY, MONTH, month_number, plain
 from service.candidates import Extraction, Task
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\b"
-)
-_ABBREVIATED = re.compile(r"\b(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.", re.IGNORECASE)
-_DAY = r"[0-9]{1,2}(?:st|nd|rd|th)?"
 _DATE = re.compile(
     r"(?<![\w/.-])(?:"
     r"(?P<iso>(?P<iso_y>[0-9]{4})(?P<iso_s>[-/.])(?P<iso_m>[0-9]{1,2})(?P=iso_s)(?P<iso_d>[0-9]{1,2})(?![0-9/-]))"
     r"|(?P<figures>(?P<one>[0-9]{1,2})(?P<mark>[-/.])(?P<two>[0-9]{1,2})(?P=mark)(?P<figures_y>[0-9]{4})(?![\w/-]))"
-    rf"|(?P<dmy>(?:the )?(?P<dmy_d>{_DAY})[ -](?:day )?(?:of )?(?P<dmy_m>{_MONTH})[,]?[ -](?P<dmy_y>[0-9]{{4}})\b)"
-    rf"|(?P<mdy>(?P<mdy_m>{_MONTH})[ ](?:the )?(?P<mdy_d>{_DAY})(?:,[ ]?|[ ])(?P<mdy_y>[0-9]{{4}})\b)"
-    rf"|(?P<my>(?P<my_m>{_MONTH})(?:[ ]of)?(?:,[ ]|[ -])(?P<my_y>[0-9]{{4}})\b)"
+    rf"|(?P<dmy>(?:the )?(?P<dmy_d>{DAY})[.]?[ -](?:day )?(?:(?:of|de) )?(?P<dmy_m>{MONTH})"
+    rf"(?:[ ]?,[ ]?|[ -])(?:(?:in|of|de|del) )?(?:the year )?(?P<dmy_y>[0-9]{{4}})\b)"
+    rf"|(?P<mdy>(?P<mdy_m>{MONTH})[ ](?:the )?(?P<mdy_d>{DAY})"
+    rf"(?:[ ]?,[ ]?|[ ])(?:(?:in|of) )?(?:the year )?(?P<mdy_y>[0-9]{{4}})\b)"
+    rf"|(?P<my>(?P<my_m>{MONTH})(?:[ ](?:of|de|in))?(?:[ ]the year)?(?:[ ]?,[ ]|[ -])(?P<my_y>[0-9]{{4}})\b)"
+    rf"|(?P<ymd>(?P<ymd_y>[0-9]{{4}})[, -][ ]?(?P<ymd_m>{MONTH})[ -](?P<ymd_d>{DAY})\b)"
+    r"|(?P<cjk>(?P<cjk_y>[0-9]{4})[ ]?[\u5e74\ub144][ ]?(?P<cjk_m>[0-9]{1,2})[ ]?[\u6708\uc6d4]"
+    r"(?:[ ]?(?P<cjk_d>[0-9]{1,2})[ ]?[\u65e5\uc77c\u53f7])?)"
     r"|(?P<ym>(?P<ym_y>[0-9]{4})-(?P<ym_m>[0-9]{2})(?![\w/-]))"
+    r"|(?P<mfy>(?P<mfy_m>[0-9]{1,2})/(?P<mfy_y>[0-9]{4})(?![\w/-]))"
     r")",
     re.IGNORECASE,
 )
+_KINDS = ("iso", "figures", "dmy", "mdy", "my", "ymd", "cjk", "ym", "mfy")
 _DAY_FIRST = re.compile(r"\bDD?[/.-]MM?\b", re.IGNORECASE)
-_YEAR = re.compile(r"(?:in |the year )?([0-9]{4})", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\u00a0\u202f]+")
+_YEAR = re.compile(
+    r"(?:in |since |circa |around |ca?[.] ?)?(?:the year |year |AD )?([0-9]{4})(?: ?(?:AD|CE|\u5e74|\ub144))?",
+    re.IGNORECASE,
+)
+_YEAR_SAID = re.compile(
+    r"\b(?:in|since|the year|year (?:is|was)|until|of|dates? (?:to|from|back to)|back to)[ ](?:the year )?"
+    r"([12][0-9]{3})(?: ?(?:AD|CE)\b)?"
+    r"(?=[.,;:!?)\n]|[ ](?:and|when|at|by|with|after|as|for|because|during|on)\b|[ ]\(|\Z)",
+    re.IGNORECASE,
+)
 
 
 class DateOptions(Options):
@@ -44,12 +53,15 @@ class Date:
     """One date, compared as a date; a month or a year is another answer than a day in it.
 
     Evidence, in this order: `boxed`, `hashes` (####), `json`, `whole` (nothing but a date), `phrase` ("the answer is",
-    the last one that has a date), `last_date` (in the last 4,000 characters). What is marked and holds an impossible
-    date, several dates or none settles that there is no answer.
+    the last one that has a date), `last_date` (in the last 4,000 characters), `last_year` (there, in words such as "in
+    1945", where there is no date). What is marked and holds an impossible date, several dates or none settles that
+    there is no answer.
 
-    Read are ISO dates (a time after them is passed over), 5 March 2024, March 5th, 2024, 05.03.2024, 3/5/2024, March
-    2024, 2024-03, and a year that stands alone. With points the day always comes first; an order that is impossible
-    (13/5 with the month first) yields to the other. Years have four digits: 3/5/24 is no date.
+    Read are ISO dates (a time after them is passed over), 5 March 2024, March 5th, 2024, the fifth of March 2024,
+    05.03.2024, 3/5/2024, March 2024, 2024-03, 03/2024, and a year that stands alone; months also in German, French,
+    Spanish, Italian, Portuguese and Dutch, and the year, month and day signs of Chinese, Japanese and Korean. With
+    points the day always comes first; an order that is impossible (13/5 with the month first) yields to the other.
+    Years have four digits: 3/5/24 is no date.
 
     Canonical form: ISO 8601, YYYY-MM-DD, YYYY-MM or YYYY.
     """
@@ -70,11 +82,17 @@ class Date:
         if whole := _whole(text, "whole", day_first):
             return whole
         for line in reading.phrases(text):
-            sentence = reading.first_sentence(_plain(line))
+            sentence = reading.first_sentence(plain(line))
             if found := _whole(sentence, "phrase", day_first) or next(_dates(sentence, "phrase", day_first), None):
                 return found
-        last = deque(_DATE.finditer(_plain(text[-reading.TAIL_CHARS :])), 1)
-        return _read(last[0], "last_date", day_first) if last else None
+            if year := next(_YEAR_SAID.finditer(sentence), None):
+                return Extraction(year[1], sentence, "phrase")
+        tail = plain(text[-reading.TAIL_CHARS :])
+        last = deque(_DATE.finditer(tail), 1)
+        if last:
+            return _read(last[0], "last_date", day_first)
+        years = deque(_YEAR_SAID.finditer(tail), 1)
+        return Extraction(years[0][1], years[0][0], "last_year") if years else None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the ISO forms are equal."""
@@ -91,7 +109,7 @@ class Date:
 
 
 def _whole(segment: str, evidence: str, day_first: bool) -> Extraction | None:
-    bare = reading.unwrap(_plain(reading.unwrap(segment)))
+    bare = reading.unwrap(plain(reading.unwrap(segment)))
     if (year := _YEAR.fullmatch(bare)) and int(year[1]):
         return Extraction(year[1], bare, evidence)
     found = _DATE.fullmatch(bare)
@@ -101,7 +119,7 @@ def _whole(segment: str, evidence: str, day_first: bool) -> Extraction | None:
 def _lone(segment: str, evidence: str, day_first: bool) -> Extraction | None:
     if whole := _whole(segment, evidence, day_first):
         return whole
-    matches = list(_DATE.finditer(_plain(segment)))
+    matches = list(_DATE.finditer(plain(segment)))
     found = [_read(match, evidence, day_first) for match in matches]
     return found[0] if found and len({e.answer if e else None for e in found}) == 1 else None
 
@@ -113,13 +131,13 @@ def _dates(segment: str, evidence: str, day_first: bool) -> Iterator[Extraction]
 
 
 def _read(match: re.Match[str], evidence: str, day_first: bool) -> Extraction | None:
-    kind = next(k for k in ("iso", "figures", "dmy", "mdy", "my", "ym") if match[k])
+    kind = next(kind for kind in _KINDS if match[kind])
     if kind == "figures":
         answer = _figures(match, day_first)
     else:
-        day = match[f"{kind}_d"] if kind in ("iso", "dmy", "mdy") else None
+        day = match.groupdict().get(f"{kind}_d")
         month = match[f"{kind}_m"]
-        number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
+        number = int(month) if month.isdigit() else month_number(month)
         answer = _iso(int(match[f"{kind}_y"]), number, int(day.rstrip("stndrhSTNDRH")) if day else None)
     return Extraction(answer, match[0], evidence) if answer else None
 
@@ -129,11 +147,6 @@ def _figures(match: re.Match[str], day_first: bool) -> str | None:
     if day_first or match["mark"] == ".":
         return _iso(year, two, one) or _iso(year, one, two)
     return _iso(year, one, two) or _iso(year, two, one)
-
-
-def _plain(text: str) -> str:
-    """Without what stands between the parts of a date: emphasis, the point of "Mar.", spaces of other widths."""
-    return _SPACES.sub(" ", _ABBREVIATED.sub(r"\1", text.replace("*", "").replace("_", "")))
 
 
 def _iso(year: int, month: int, day: int | None) -> str | None:

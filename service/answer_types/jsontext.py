@@ -1,5 +1,7 @@
 """JSON values within text: found by matched brackets in linear time, read with limits, printed in one canonical way.
 
+Objects and arrays that are no JSON are read once more as models write them (`lenient`).
+
 Numbers stay decimal text (`Numeral`), so that no exponent costs more than its length. A value nested deeper than
 `MAX_DEPTH`, a number longer than `MAX_DIGITS` digits, NaN and Infinity are no JSON here.
 """
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.answer_types.fences import fenced
+from service.answer_types.lenient import mended
 
 WINDOW_CHARS = 40_000
 MAX_MARKS = 7_000
@@ -17,6 +20,8 @@ MAX_MARKS = 7_000
 MAX_DEPTH = 64
 MAX_PARTS = 10_000
 """Most values within one value, at any depth."""
+MAX_MENDED_CHARS = 12_000
+"""Longest text that is read once more as models write JSON: it takes several times as long."""
 MAX_DIGITS = 400
 MAX_EXPONENT = 9_999
 MAX_TRIES = 64
@@ -24,9 +29,15 @@ _PLAIN_PLACES = 30
 
 # A quotation mark behind a backslash opens no string: so a string that never ends is looked for once a line.
 _STRING = r'(?<!\\)"(?:[^"\\\n]|\\.)*+"'
-_TOKEN = re.compile(rf'\{{(?=\s{{0,80}}["}}])|\[(?=\s{{0,80}}["\[\]{{0-9tfn-])|[}}\]]|{_STRING}')
+# One in single quotes stands where JSON has strings: an apostrophe in prose opens none.
+_QUOTED = r"(?<![\w\\])'(?:[^'\\\n]|\\.)*+'(?=\s{0,8}[,:}\]])"
+_COMMENT = r"//|/\*|\#"
+_TOKEN = re.compile(
+    rf"\{{(?=\s{{0,80}}(?:[\"'}}]|{_COMMENT}))|(?<![\w}}\\])\{{(?=\s{{0,80}}[A-Za-z_$][\w$-]{{0,60}}\s{{0,8}}:)"
+    rf"|\[(?=\s{{0,80}}(?:[\"'\[\]{{0-9tfnTFN-]|{_COMMENT}))|[}}\]]|{_STRING}|{_QUOTED}"
+)
 _OPENER = {"}": "{", "]": "["}
-_OPENS_JSON = re.compile(r'\{\s{0,40}"|\[\s{0,40}[\[{"]')
+_OPENS_JSON = re.compile(r"""\{\s{0,40}["']|\[\s{0,40}[\[{"]""")
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -55,15 +66,14 @@ class Found:
 
 
 def read(text: str) -> Found | None:
-    """The whole text as one JSON value; None if it is none or beyond the limits."""
+    """The whole text as one JSON value, or as an object or array almost in JSON; None if beyond the limits."""
     text = text.strip()
-    if not text or len(text) > WINDOW_CHARS:
+    if not text or len(text) > WINDOW_CHARS or text.count(",") > MAX_PARTS:
         return None
-    try:
-        value: Json = json.loads(text, parse_int=numeral, parse_float=numeral, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    return Found(value, text) if _within_limits(value) else None
+    found = _loaded(text, text)
+    if found is None and text[0] in "{[" and text[-1] in "}]" and len(text) <= MAX_MENDED_CHARS:
+        return _loaded(mended(text), text)
+    return found
 
 
 def in_blocks(text: str, languages: frozenset[str]) -> Iterator[Found]:
@@ -114,6 +124,8 @@ def paired(text: str) -> str:
 
 def numeral(text: str) -> Numeral:
     """The number that a JSON literal spells; ValueError beyond the limits."""
+    if len(text) <= _PLAIN_PLACES and text.isascii() and text.isdigit() and text[0] != "0":
+        return Numeral(text)
     parts = _NUMBER.fullmatch(text)
     if parts is None:
         raise ValueError("no number")
@@ -172,6 +184,14 @@ def _close(opener: str, opened: list[tuple[str, int]], waiting: dict[str, int]) 
         if mark == opener:
             return start
     return None
+
+
+def _loaded(written: str, spelling: str) -> Found | None:
+    try:
+        value: Json = json.loads(written, parse_int=numeral, parse_float=numeral, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return Found(value, spelling) if _within_limits(value) else None
 
 
 def _within_limits(value: Json) -> bool:

@@ -6,12 +6,14 @@ own edges (coordinate compression): exact for fractions of a pixel, and at most 
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 POINT_SIDE = 50.0
 """A point stands for a square of this side around it (GUI-RC: 50 pixels)."""
+FRACTION_SIDE = 0.05
+"""The side where coordinates are fractions of a screen: those of a screen a thousand wide have the same side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,16 @@ class Votes:
         if any(box.x1 <= x <= box.x2 and box.y1 <= y <= box.y2 for box in boxes):
             return x, y
         return min(boxes, key=lambda box: (-box.area, box.x1, box.y1)).centre
+
+
+def point_side(answers: Iterable[Sequence[float]]) -> float:
+    """The side of the square around a point, as the scale of all the answers together has it.
+
+    Fractions of the screen are known by this: no coordinate is below 0 or above 1, and not all of them are whole.
+    """
+    numbers = [number for answer in answers for number in answer]
+    fractions = all(0 <= number <= 1 for number in numbers) and not all(number.is_integer() for number in numbers)
+    return FRACTION_SIDE if fractions else POINT_SIDE
 
 
 def consensus(boxes: Sequence[Box], side: float = POINT_SIDE) -> Consensus | None:

@@ -1,13 +1,15 @@
 """`code`: the answer is a program or a part of one."""
 
 import ast
+from collections.abc import Iterator
 from itertools import islice
 from textwrap import dedent
 
 from pydantic import BaseModel, Field
 
 from service.answer_types.base import Options
-from service.answer_types.fences import WINDOW_CHARS, fenced, unclosed
+from service.answer_types.fences import WINDOW_CHARS, fenced, left_open, unclosed
+from service.answer_types.programs import pieces_in_prose, the_program
 from service.answer_types.renaming import Renamed
 from service.answer_types.syntax import parse, print_tree
 from service.candidates import Extraction, Task
@@ -16,6 +18,7 @@ MAX_NODES = 1_000
 """Trees larger than this are not compared as trees: it would take too long."""
 _PYTHON = frozenset({"python", "py", "python3"})
 _BLOCKS = frozenset({"body", "orelse", "finalbody"})
+_TYPING = frozenset({"typing", "typing_extensions", "collections.abc", "__future__"})
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -33,14 +36,19 @@ class CodeOptions(Options):
 class Code:
     """Source code; Python is equal where the syntax trees are, once local names are renamed by their place.
 
-    Evidence: `fenced` (the last closed code block of the language, or else the last that names none), `unclosed` (a
-    block that never closes, if there is no other fence), or `whole` (a text without such a block; for Python only if it
-    parses). Python that is indented throughout, such as the body that completes a function, is read without that
-    indentation. Other languages are compared as text, white space apart, and so is Python that does not parse, nests
-    too deep or is too long (8,000 characters, 1,000 nodes of the tree).
+    Evidence: `fenced` (a closed code block of the language, or else one that names none; `earlier` if another is left
+    open behind it), `unclosed` (a block that never closes, if there is no other fence), `whole` (a text without such a
+    block; for Python only if it parses), or `within` (Python that defines something, amid prose). Of several blocks the
+    last counts that defines a name which the question has, else the last that defines anything but tests, else the
+    last: what follows a program shows how it is used.
+
+    Python that is indented throughout, such as the body that completes a function, is read without that indentation.
+    Other languages are compared as text, white space apart, and so is Python that does not parse, nests too deep or is
+    too long (8,000 characters, 1,000 nodes of the tree).
     Nothing is compiled or run.
 
-    Not compared in Python: layout, comments, quotes, docstrings and annotations (by default), names local to functions.
+    Not compared in Python: layout, comments, quotes, docstrings and annotations (by default), with imports from typing
+    that nothing but annotations used, names local to functions.
     Names of modules, classes, attributes and keywords count. That two programs do the same is never found out.
 
     Canonical form: the tree printed again (Python), or the text without trailing white space and blank lines; Python
@@ -60,12 +68,16 @@ class Code:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The code that the completion answers with, or None."""
         for languages in (self._languages, frozenset({""})):
-            for block in fenced(text, languages):
-                if block.strip():
-                    return self._extraction(block, "fenced")
+            blocks = [block for block in fenced(text, languages) if block.strip()]
+            if block := the_program(blocks, task.question, self._python):
+                return self._extraction(block, "earlier" if left_open(text, languages) else "fenced")
         if (rest := unclosed(text, self._languages)) and rest.strip():
             return self._extraction(rest, "unclosed")
-        return self._extraction(text, "whole") if text.strip() and len(text) <= WINDOW_CHARS else None
+        whole = self._extraction(text, "whole") if text.strip() and len(text) <= WINDOW_CHARS else None
+        if whole is None and self._python:
+            piece = the_program(pieces_in_prose(text[-WINDOW_CHARS:]), task.question, python=True)
+            return self._extraction(piece, "within") if piece else None
+        return whole
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the canonical forms are equal."""
@@ -78,7 +90,7 @@ class Code:
         spelling = source.strip()[:200]
         if self._python:
             tree = parse(source) or (parse(bare) if (bare := dedent(text)) != source else None)
-            if tree is None and evidence == "whole":
+            if tree is None and evidence in ("whole", "within"):
                 return None
             printed = self._printed(tree)
             if printed is not None:
@@ -101,7 +113,12 @@ class Code:
         if tree is None or len(nodes) > MAX_NODES:
             return None
         try:
+            tree.body = [part for statement in tree.body for part in _one_by_one(statement)]
+            while tree.body and _names_python(tree.body[0]):
+                del tree.body[0]
             _strip(nodes, self.options)
+            if not self.options.annotations:
+                _without_typing(tree)
             return print_tree(Renamed([*ast.walk(tree)]).apply(tree))
         except RecursionError:
             return None
@@ -116,6 +133,33 @@ def _strip(nodes: list[ast.AST], options: CodeOptions) -> None:
             _without_annotations(node)
         if isinstance(node, _Documented) and not (node.body or isinstance(node, ast.Module)):
             node.body = [ast.Pass()]
+
+
+def _one_by_one(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """An import of several modules as one of each."""
+    if not isinstance(statement, ast.Import):
+        yield statement
+    else:
+        yield from (ast.copy_location(ast.Import(names=[name]), statement) for name in statement.names)
+
+
+def _names_python(statement: ast.stmt) -> bool:
+    """True for the language of a fence that was left without its fence."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name) and statement.value.id in _PYTHON
+
+
+def _without_typing(tree: ast.Module) -> None:
+    """Drops the module's imports of names for annotations that nothing else uses."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    body: list[ast.stmt] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module in _TYPING:
+            statement.names = [name for name in statement.names if name.asname or name.name in {*used, "*"}]
+        elif isinstance(statement, ast.Import):
+            statement.names = [n for n in statement.names if n.asname or n.name != "typing" or n.name in used]
+        if not isinstance(statement, ast.Import | ast.ImportFrom) or statement.names:
+            body.append(statement)
+    tree.body = body
 
 
 def _without_annotations(node: ast.AST) -> None:

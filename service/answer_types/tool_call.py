@@ -1,34 +1,25 @@
 """`tool_call`: the answer is a call of a tool, or several calls at once."""
 
-import ast
-import json
 import re
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
 from pydantic import BaseModel
 
 from service.answer_types.base import Options
+from service.answer_types.call_forms import MAX_CALLS, Call, keyed, named, of_json, tagged, written
 from service.answer_types.fences import fenced
 from service.answer_types.jsontext import WINDOW_CHARS, Json, canonical, in_blocks, read, values
-from service.answer_types.syntax import parse
 from service.candidates import Extraction, Task
 
-MAX_CALLS = 64
-MAX_NAME_CHARS = 200
 _LANGUAGES = frozenset({"", "json", "python", "py", "tool_call", "tool_code"})
-_ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs", "action_input")
-_NAMES = ("name", "tool", "tool_name", "function_name", "recipient_name", "action")
-_ACTION_ENDS = re.compile(r"\n(?:Observation|Thought|Action)\b")
-_NAMED_TAG = re.compile(r"<function=([\w.-]{1,200})>((?:(?!<function=).){0,8000}?)</function>", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([\w.-]{1,200})>((?:(?!</?parameter).){0,8000}?)</parameter>", re.DOTALL)
-_ACTION = re.compile(
-    r"^Action:[ \t]{0,4}`?([\w.-]{1,200})`?[ \t]{0,4}\n\s{0,4}Action Input:[ \t]{0,4}(.{0,8000})",
-    re.DOTALL | re.MULTILINE,
-)
-_TAG = re.compile(r"<(/?)(?:tool_call|function_call|tool_use)>")
-_CALL = re.compile(r"[A-Za-z_][\w.]{0,199}\(.{0,4000}\)", re.DOTALL)
+_TAG = re.compile(r"<\|?(/?)(?:tool_calls?|function_calls?|functioncall|tool_use|tool_code)\|?>")
+_PYTHON_TAG = "<|python_tag|>"
+_ENDS = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|call|>", "<|end|>", "</s>", "<bot_end>", "[END_TOOL_REQUEST]")
+_LABEL = re.compile(r"[ \t]{0,8}(?:[A-Za-z][A-Za-z ]{0,30}:|[-*])[ \t]{1,4}(?=[`A-Za-z_\[])")
+_SPAN = re.compile(r"`([^`\n]{1,2000})`")
+_BETWEEN = frozenset(" \n\t\r;,")
+_MAX_LINES = 40
 
 
 class ToolCallOptions(Options):
@@ -42,13 +33,15 @@ class ToolCall:
     """The tools that the completion calls, by name and arguments.
 
     Evidence, in this order: `json` (a call in JSON that is the whole text; what stands in `<tool_call>` tags, all of
-    them), `named` (what stands in tags such as `<function=f>`, all of them, or the last `Action:` with its input),
-    `json` again (the last code block; the last call in JSON within the text), `call` (one written as in Python,
-    `f(a=1)`, with literals as arguments, that is the whole text, the last code block or the last line).
+    them; none if the last tag was cut off), `named` (what follows `<|python_tag|>`; what stands in marks such as
+    `<function=f>`, `<invoke name="f">` or `[TOOL_CALLS]f[ARGS]`, all of them; the last `Action:` with its input),
+    `json` again (a text of nothing but calls in JSON; the last code block; the last call in JSON within the text),
+    `call` (written as in Python, `f(a=1)`, with literals as arguments: the whole text, the last code block, the last
+    lines, or the last such code between backticks).
 
     In JSON a call is {"name", "arguments"}, alone, as "function" or "function_call", or in an array or "tool_calls";
     arguments are an object, the JSON of one as a string, or null for none. An argument without a name is named by its
-    place: "0", "1".
+    place: "0", "1". `functions.` and the like before a name are left out.
 
     Canonical form: {"arguments": {...}, "name": "..."} with sorted keys; several calls are an array, sorted, since they
     are made at the same time.
@@ -63,7 +56,7 @@ class ToolCall:
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The calls that the completion makes, or None."""
-        text = text[-WINDOW_CHARS:]
+        text = _bare(text[-WINDOW_CHARS:])
         for evidence, calls, spelling in _found(text):
             if calls and len(calls) <= MAX_CALLS:
                 made: list[Json] = [{"name": name, "arguments": arguments} for name, arguments in calls]
@@ -85,119 +78,81 @@ class ToolCall:
         return canonical([name, {k: v for k, v in arguments.items() if k not in self.options.exclude}])
 
 
-Call = tuple[str, dict[str, Json]]
-
-
 def _found(text: str) -> Iterator[tuple[str, list[Call], str]]:
     whole = read(text)
     if whole is not None:
-        yield "json", _calls(whole.value), whole.spelling
+        yield "json", of_json(whole.value), whole.spelling
         return
-    if tagged := _tagged(text):
-        yield "json", [call for part in tagged for call in _in_text(part)], tagged[0]
-    if named := _named(text):
-        made = [call for _, call in named if call]
-        yield "named", made if len(made) == len(named) else [], named[0][0]
+    parts, closed = tagged(text, _TAG)
+    if parts:
+        held = [_in_text(part) for part in parts]
+        if not closed and not held[-1]:
+            return  # the last of them was cut off
+        yield "json", [call for calls in held for call in calls], parts[0]
+    if _PYTHON_TAG in text:
+        part = text.rpartition(_PYTHON_TAG)[2]
+        yield "named", [(name.removesuffix(".call"), arguments) for name, arguments in _in_text(part)], part
+    if opened := named(text):
+        made = [call for _, call in opened if call]
+        yield "named", made if len(made) == len(opened) else [], opened[0][0]
+    yield "json", _in_sequence(text), text
     for found in chain(in_blocks(text, _LANGUAGES), values(text)):
-        yield "json", _calls(found.value), found.spelling
-    lines = text.rstrip()[-4_000:].splitlines()
-    for written in (text, *fenced(text, _LANGUAGES), *lines[-1:]):
-        yield "call", _written(written), written
-
-
-def _tagged(text: str) -> list[str]:
-    """What the closed tags hold, in order."""
-    tags = deque(_TAG.finditer(text), 2 * MAX_CALLS)
-    pairs = zip(tags, list(tags)[1:], strict=False)
-    return [text[a.end() : b.start()] for a, b in pairs if not a[1] and b[1]]
-
-
-def _named(text: str) -> list[tuple[str, Call | None]]:
-    """The calls whose names stand in a tag or behind `Action:`, with how they are spelled; of actions the last."""
-    tags = deque(_NAMED_TAG.finditer(text), MAX_CALLS)
-    if tags:
-        return [(tag[0], _with_arguments(tag[1], tag[2])) for tag in tags]
-    actions = deque(_ACTION.finditer(text), 1)
-    return [(found[0], _with_arguments(found[1], _ACTION_ENDS.split(found[2], maxsplit=1)[0])) for found in actions]
-
-
-def _with_arguments(name: str, written: str) -> Call | None:
-    """The call of a name with its arguments in JSON, or each in a tag of its own."""
-    held = read(written)
-    if held is not None:
-        return _call({"name": name, "arguments": held.value})
-    parameters = list(_PARAMETER.finditer(written))
-    if not parameters or _PARAMETER.sub("", written).strip():
-        return None
-    values_of = {found[1]: found[2].strip() for found in parameters}
-    parts = {key: (read(part), part) for key, part in values_of.items()}
-    return name, {key: held.value if held else part for key, (held, part) in parts.items()}
+        yield "json", of_json(found.value), found.spelling
+    for part in (text, *fenced(text, _LANGUAGES)):
+        yield "call", written(part), part
+    yield "call", *_in_lines(text)
 
 
 def _in_text(part: str) -> list[Call]:
+    """The calls of a text that should be nothing else."""
     held = read(part)
-    return _calls(held.value) if held else _written(part)
+    if held is not None:
+        return of_json(held.value, bare=True)
+    opened = [call for _, call in named(part)]
+    made = [call for call in opened if call]
+    if made and len(made) == len(opened):
+        return made
+    call = keyed(part)
+    return [call] if call else _in_sequence(part) or written(part)
 
 
-def _calls(value: Json) -> list[Call]:
-    """The calls that a JSON value makes; none unless it is calls throughout."""
-    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
-        value = value["tool_calls"]
-    items = value if isinstance(value, list) else [value]
-    calls = [_call(item) for item in items[: MAX_CALLS + 1]]
-    made = [call for call in calls if call is not None]
-    return made if len(made) == len(calls) else []
-
-
-def _call(value: Json) -> Call | None:
-    if not isinstance(value, dict):
-        return None
-    for holder in ("function", "function_call", "tool_call"):
-        inner = value.get(holder)
-        if isinstance(inner, dict):
-            return _call({key: part for key, part in inner.items() if key != holder})
-    name = next((value[key] for key in _NAMES if key in value), None)
-    arguments = next((value[key] for key in _ARGUMENTS if key in value), None)
-    if arguments is None and any(key in value for key in _ARGUMENTS):
-        arguments = {}
-    if isinstance(arguments, str):
-        held = read(arguments or "{}")
-        arguments = held.value if held else None
-    if isinstance(name, str) and 0 < len(name.strip()) <= MAX_NAME_CHARS and isinstance(arguments, dict):
-        return name.strip(), arguments
-    return None
-
-
-def _written(text: str) -> list[Call]:
-    """The calls of a text that is nothing but calls in Python's way, or a list of them."""
-    text = text.strip().strip("`").rstrip(";").strip()
-    if not _CALL.fullmatch(text.strip("[] \n")):
+def _in_sequence(part: str) -> list[Call]:
+    """The calls of a text that is nothing but values of JSON, parted by line breaks, commas or semicolons."""
+    if part.lstrip()[:1] not in ("{", "["):
         return []
-    tree = parse(text)
-    nodes: list[ast.expr] = []
-    for statement in tree.body if tree else []:
-        if not isinstance(statement, ast.Expr):
+    calls: list[Call] = []
+    end = len(part)
+    for found in values(part):
+        start = part.rfind(found.spelling, 0, end)
+        made = of_json(found.value)
+        if not made or not _BETWEEN.issuperset(part[start + len(found.spelling) : end]):
             return []
-        nodes.extend(statement.value.elts if isinstance(statement.value, ast.List) else [statement.value])
-    calls = [_call_of(node) for node in nodes[: MAX_CALLS + 1]]
-    made = [call for call in calls if call is not None]
-    return made if len(made) == len(calls) else []
+        calls = made + calls
+        end = start
+    return calls if _BETWEEN.issuperset(part[:end]) else []
 
 
-def _call_of(node: ast.expr) -> Call | None:
-    if not isinstance(node, ast.Call):
-        return None
-    name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
-    if not name.replace(".", "").replace("_", "").isalnum():
-        return None
-    named = [(str(place), part) for place, part in enumerate(node.args)]
-    named += [(keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg]
-    if len(named) < len(node.args) + len(node.keywords):
-        return None
-    try:
-        # literal_eval reads constants and containers of them off the tree; it calls nothing.
-        literals = {key: ast.literal_eval(part) for key, part in named}
-        held = read(json.dumps(literals, allow_nan=False))
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        return None
-    return (name, held.value) if held and isinstance(held.value, dict) and len(name) <= MAX_NAME_CHARS else None
+def _in_lines(text: str) -> tuple[list[Call], str]:
+    """The calls on the last lines, each a line of its own; or the last one that stands between backticks."""
+    calls: list[Call] = []
+    lines = text.rstrip()[-4_000:].splitlines()
+    for line in reversed(lines[-_MAX_LINES:]):
+        made = written(line) or written(_LABEL.sub("", line, count=1))
+        if not made:
+            break
+        calls = made + calls
+    if calls or not lines:
+        return calls, lines[-1] if lines else ""
+    spans = reversed(_SPAN.findall("\n".join(lines))[-_MAX_LINES:])
+    return next(((made, span) for span in spans if (made := written(span))), ([], ""))
+
+
+def _bare(text: str) -> str:
+    """The text without the tokens that end a message, as far as it ends with them."""
+    for _ in range(len(_ENDS)):
+        text = text.rstrip()
+        end = next((mark for mark in _ENDS if text.endswith(mark)), "")
+        if not end:
+            break
+        text = text[: -len(end)]
+    return text

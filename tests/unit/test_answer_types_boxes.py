@@ -52,10 +52,10 @@ def test_points_and_boxes_are_found_in_every_usual_form(text: str, answer: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no idea", "42", "(1)", "[1, 2, 3]", "(a, b)", "1, 2", "<box></box>", "f(1, 2", "(1e9, 2)"]
+    "text", ["", "no idea", "42", "(1)", "[1, 2, 3]", "(a, b)", "1, 2, 3", "<box></box>", "f(1, 2", "(1e9, 2)"]
 )
 def test_what_is_no_region_gives_none(text: str) -> None:
-    """Two numbers need something around them."""
+    """Numbers amid prose need something around them."""
     assert found(text) is None
 
 

@@ -70,6 +70,7 @@ def test_layout_comments_and_local_names_make_no_difference(text: str) -> None:
         ("def f(v1): return v0 + v1", "def f(a): return v0 + a"),
         ("async def f(a): await a", "async def f(b):\n    await b"),
         ("x = 0x10", "x = 16"),
+        ("import os, sys", "import os\nimport sys"),
     ],
 )
 def test_equal_programs(left: str, right: str) -> None:
@@ -219,3 +220,106 @@ def test_the_body_that_completes_a_function_is_read_without_its_indentation() ->
     assert found[0].answer == "for i in a:\n    return i\nreturn 4"
     assert found[1] is not None
     assert found[1].identity == found[0].identity
+
+
+F = "def f(x):\n    return x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```python\n{F}```",
+        f"python\n{F}",
+        f"Here's the code:\n\n    {F.replace(chr(10), chr(10) + '    ')}\n\nDone.",
+        f"[PYTHON]\n{F}\n[/PYTHON]",
+        f"<code>\n{F}\n</code>",
+        f"{F}\n```",
+        f"### Solution\n\n```python\n{F}\n```\n\n### Explanation\n\n1. It returns `x`.\n",
+        f"```python\n# f.py\n{F}\n```\n```python\nfrom f import f\n\ndef test_f():\n    assert f(1) == 1\n```",
+        "```python\ndef f(x):\n    return x\n```\n\nExample usage:\n```python\nprint(f(2))\n```",
+        "```python\ndef f(x):\n    return x\n```\n\nTests:\n```python\ndef test_f():\n    assert f(1) == 1\n```",
+        "```python\ndef f(x):\n    return x\n```\nOutput:\n```\n2\n```",
+        "```\ndef f(x):\n    return x\n```\nOutput:\n```\n2\n```",
+        "Here is code:\ndef f(x):\n    return x\n\nHope it helps",
+        "def f(x):\n    return x\n\nThis function returns x.",
+        "Sure!\n\ndef f(x):\n    return x",
+        "<answer>\n```python\ndef f(x):\n    return x\n```\n</answer>",
+        "<answer>```python\ndef f(x):\n    return x\n```</answer>",
+        "```python\nfrom typing import List\n\ndef f(x: List[int]) -> int:\n    return x\n```",
+        "```python\nfrom __future__ import annotations\nimport typing\ndef f(x: typing.Any):\n    return x\n```",
+        "1. First:\n\n   ```python\n   def f(x):\n       return x\n   ```",
+        "- ```python\n  def f(x):\n      return x\n  ```",
+        "```python\ndef f(x):\n    raise NotImplementedError\n```\nFixed:\n```python\ndef f(x):\n    return x\n```",
+        "```python\ndef f(x):\n    return x\n```\nRun it:\n```bash\npython f.py\n```",
+        (
+            "```python\ndef f(x):\n    return x\n```\n```python\nimport unitte"
+            "st\nclass TestF(unittest.TestCase):\n    def test_a(self):\n   "
+            "     self.assertEqual(f(1), 1)\n```"
+        ),
+        '```python title="f.py"\ndef f(x):\n    return x\n```',
+        "```Python\ndef f(x):\n    return x\n```",
+        "~~~python\ndef f(x):\n    return x\n~~~",
+        "```python\ndef f(x):\n    return x\n```\n\nYou can call it:\n```python\n>>> f(2)\n2\n```",
+        "```python\ndef f(x):\n    return x\n```\n\n```python\nassert f(1) == 1\nassert f(2) == 2\n```",
+        "We solve it with a function.\n\ndef f(x):\n    return x\n",
+        "````python\ndef f(x):\n    return x\n````",
+        "```python\ndef f(x):\n    '''Doc.\n\n    >>> f(1)\n    1\n    '''\n    return x\n```",
+    ],
+)
+def test_the_program_is_told_from_what_stands_around_it(text: str) -> None:
+    """From its use, tests and output, earlier attempts, prose without a fence and imports for annotations."""
+    assert equal(text, F)
+
+
+@pytest.mark.parametrize(
+    ("language", "program", "use"),
+    [
+        ("js", "function f(x) {\n  return x;\n}", "console.log(f(2));"),
+        ("js", "const f = (x) => x;", "console.log(f(2));"),
+        ("c", "int f(int x) {\n  return x;\n}", 'printf("%d", f(2));'),
+        ("java", "public static int f(int x) {\n  return x;\n}", "System.out.println(f(2));"),
+        ("rust", "pub fn f(x: i32) -> i32 { x }", "println!(f(2));"),
+        ("sql", "SELECT a FROM t", "-- a\n-- 1"),
+    ],
+)
+def test_so_it_is_in_other_languages(language: str, program: str, use: str) -> None:
+    """The block that defines something, not the last one."""
+    made = found(f"```{language}\n{program}\n```\nUse:\n```{language}\n{use}\n```", language=language)
+    assert made is not None
+    assert made.answer == program
+
+
+def test_of_several_programs_the_one_that_was_asked_for_counts() -> None:
+    """Its name is in the question; else the last one counts."""
+    text = f"```python\n{F}\n```\nDemo:\n```python\ndef main():\n    print(f(2))\n```"
+    asked, open_ended = (Code().extract(text, Task(q)) for q in ("Write `f`.", "Write it."))
+    assert asked is not None
+    assert open_ended is not None
+    assert asked.answer.startswith("def f(")
+    assert open_ended.answer.startswith("def main(")
+
+
+def test_a_block_before_one_that_was_cut_off_is_not_taken_for_the_end() -> None:
+    """What was written last may correct it."""
+    evidence = [found(f"```python\n{F}\n```\n{rest}") for rest in ("Done", "No:\n```python\ndef f(x):\n   ")]
+    assert [each.evidence if each else None for each in evidence] == ["fenced", "earlier"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("from typing import List\nx = List", "x = List"),
+        ("from typing import *\nx = 1", "x = 1"),
+        ("import typing as t\nx = 1", "x = 1"),
+        ("import re\nx = 1", "x = 1"),
+    ],
+)
+def test_imports_that_count_stay(left: str, right: str) -> None:
+    """Those of names that the code uses, and all but typing's."""
+    assert not equal(left, right)
+
+
+@pytest.mark.parametrize("text", ["The class of things.\nclass is here: yes", "import taxes are high", "def is a word"])
+def test_prose_that_begins_like_code_is_none(text: str) -> None:
+    """Only what parses and defines something is found without a fence."""
+    assert found(text) is None

@@ -140,3 +140,131 @@ def test_the_question_says_which_number_is_the_day() -> None:
     strict = Date(DateOptions(day_first=False)).extract("3/5/2024", asked[0])
     assert strict is not None
     assert strict.answer == "2024-03-05"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "March 5 in the year 2024",
+        "March 5 , 2024",
+        "March 5,2024",
+        "2024\u5e743\u67085\u65e5",
+        "2024 \u5e74 3 \u6708 5 \u65e5",
+        "2024\ub144 3\uc6d4 5\uc77c",
+        "5. M\xe4rz 2024",
+        "5 mars 2024",
+        "5 de marzo de 2024",
+        "5 marzo 2024",
+        "5 de mar\xe7o de 2024",
+        "5 maart 2024",
+        "the fifth of March 2024",
+        "The fifth of March, 2024",
+        "March fifth, 2024",
+        "the fifth day of March, 2024",
+        "March the 5th, 2024",
+        "2024\u201103\u201105",
+        "2024\u201303\u201305",
+        "March\xa05,\xa02024",
+        "March\u202f5, 2024",
+        "\\text{March 5, 2024}",
+        "\\text{March } 5, 2024",
+        "March 5^{th}, 2024",
+        "March 5<sup>th</sup>, 2024",
+        "March~5,~2024",
+        "2024 March 5",
+        "2024-Mar-05",
+        "2024, March 5",
+        "5-March-2024",
+        "Tuesday, March 5, 2024",
+        "Tuesday, 5 March 2024",
+        "Tue, 05 Mar 2024 10:00:00 GMT",
+        "2024-03-05T00:00:00Z",
+        "2024-03-05 10:00",
+        "The answer is March 5, 2024.",
+        "The date was March 5, 2024 (a Tuesday).",
+        "**Answer:** 5 March 2024",
+        "It opened on the 5th of March, 2024, in Rome.",
+        "$\\text{5 March 2024}$",
+        "The launch took place on 2024-03-05.",
+        "Final answer: 03/05/2024",
+        '{"answer": "March 5, 2024"}',
+        '{"date": "2024-03-05"}',
+        "`2024-03-05`",
+        "March 5th of 2024",
+        "5th of March in 2024",
+    ],
+)
+def test_a_day_is_known_as_models_write_it(text: str) -> None:
+    """In sentences, in LaTeX, with dashes and spaces of other widths, in words and in other languages."""
+    assert answer(text) == "2024-03-05"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It ended in 1945.",
+        "The year was 1945",
+        "in the year 1945",
+        "The war ended in 1945, when Japan surrendered.",
+        "The answer is 1945.",
+        "The answer is the year 1945.",
+        "1945",
+        "**1945**",
+        "1945 AD",
+        "AD 1945",
+        "c. 1945",
+        "1945 CE",
+        "It ended in 1945 with the surrender.",
+        "The year is 1945.",
+        "It happened in the year 1945.",
+        "Since 1945",
+        "The answer is: in 1945",
+        "The answer is that it ended in 1945.",
+        "1945\u5e74",
+        "It began in 1939 and ended in 1945.",
+        "It was founded in 1945 (see above).",
+    ],
+)
+def test_a_year_is_found_in_a_sentence(text: str) -> None:
+    """Behind "in" and the like, where no date is; of several the last."""
+    assert answer(text) == "1945"
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("July of 1969", "1969-07"),
+        ("03/2024", "2024-03"),
+        ("2024\u5e743\u6708", "2024-03"),
+        ("March in the year 2024", "2024-03"),
+        ("juillet 1969", "1969-07"),
+        ("1 enero 2000", "2000-01-01"),
+        ("the thirty-first of May 1999", "1999-05-31"),
+        ("the twenty second of June 1941", "1941-06-22"),
+        ("Signed in 1919 on June 28, 1919.", "1919-06-28"),
+    ],
+)
+def test_months_and_days_in_other_words(text: str, iso: str) -> None:
+    """A date says more than a year."""
+    assert answer(text) == iso
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "between 1939 and 1945",
+        "from 1939 to 1945",
+        "1960s",
+        "in 1945 people",
+        "13/2024",
+        "44 BC",
+        "in 50 BC",
+        "The 1945 film",
+        "May is a month of 31 days",
+        "from 5-7 March",
+        "Q1 2024",
+    ],
+)
+def test_other_numbers_are_no_year(text: str) -> None:
+    """Neither a span, nor a count, nor a title."""
+    assert answer(text) is None

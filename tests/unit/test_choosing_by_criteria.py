@@ -162,6 +162,8 @@ def test_points_vote_as_squares_and_are_answered_by_a_point(panel_of) -> None:
     found = verdict("region", boxes(panel_of, "(100, 100)", "(110, 100)", "(400, 400)"))
     assert (found.answer, found.support) == ("[105, 100]", pytest.approx(2 / 3))
     assert verdict("region", boxes(panel_of, "(100, 100)", "(110, 100)"), point_side=5).answer == "[100, 100]"
+    share = verdict("region", boxes(panel_of, "(0.1, 0.1)", "(0.11, 0.1)", "(0.9, 0.9)"))  # 0.085 to 0.125
+    assert (share.answer, share.support) == ("[0.105, 0.1]", pytest.approx(2 / 3))
     same = verdict("region", boxes(panel_of, "(7, 9)", "(7, 9)"))
     assert (same.answer, same.support, same.novel, len(same.ranking)) == ("[7, 9]", 1.0, False, 1)
 

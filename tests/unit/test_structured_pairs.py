@@ -46,6 +46,7 @@ LIST_EQUAL: Groups = [
     ("[]", '{"items": []}', r"\boxed{[]}"),
 ]
 LIST_UNEQUAL: Groups = [
+    ("a\nb", "a\nb\nc", "- a\n  - b\n- c", "x = 1 or x = 2", "x = 1 or y = 2", "$1, 2$ and $3$", "$1 and $2"),
     ("red, green", "red, green, blue", "red, greenish", "red and grey", '["red, green"]'),
     ("[1, 2]", "[1, 2, 3]", '["1a", "2"]', "[[1, 2]]", "[]"),
     ("New York, NY; Boston, MA", "New York, NY, Boston, MA", "New York; Boston"),
@@ -84,11 +85,26 @@ JSON_EQUAL: Groups = [
         '```json\n{"b": [true, {"c": ""}], "a": null}\n```',
     ),
     ("0", "-0", "0.0", "0e5"),
+    (
+        *('{"ok": true, "x": null, "why": "a\\nb"}', "{'ok': True, 'x': None, 'why': 'a\\nb',}"),
+        *('{ok: true, x: null, why: "a\nb"}', '{"ok": true, // yes\n "x": null, /* no */ "why": "a\\nb"}'),
+        "```python\n{'x': None, 'ok': True, 'why': \"a\\nb\"}  # as asked\n```",
+    ),
 ]
 JSON_UNEQUAL: Groups = [
     ('{"a": 1}', '{"a": "1"}', '{"a": true}', '{"a": [1]}', '{"b": 1}', '{"a": 1, "b": null}', '{"A": 1}', "{}"),
     ("[1, 2]", "[2, 1]", "[1, 2, 2]", "[[1, 2]]"),
     ('{"a": "x"}', '{"a": "X"}', '{"a": "x "}', '{"a": null}'),
+    (
+        "{'a': True}",
+        "{'a': 'True'}",
+        "{'a': 1}",
+        "{'a': None}",
+        "{'a': 'None'}",
+        '{"a": "//"}',
+        "{'a': '#'}",
+        "{a: 0.5}",
+    ),
 ]
 
 CALL = '{"name": "get_weather", "arguments": {"city": "Oslo", "days": 3}}'
@@ -130,6 +146,17 @@ TOOL_EQUAL: Groups = [
 TOOL_UNEQUAL: Groups = [
     ("f(a=1)", "f(a=2)", "f(a='1')", "f(b=1)", "g(a=1)", "f()", "f(a=1, b=2)", "f(a=[1])", "f(a=True)", "f(a=None)"),
     ("f()", "f()\nf()", "f()\ng()"),
+    (
+        "<|python_tag|>f(x=1)",
+        '<invoke name="f"><parameter name="x">2</parameter></invoke>',
+        '[TOOL_CALLS]f[ARGS]{"x": "1"}',
+        '[TOOL_CALLS]g[ARGS]{"x": 1}',
+        "<tool_call>f\n<arg_key>y</arg_key>\n<arg_value>1</arg_value>\n</tool_call>",
+        "Action: f[1]",
+        "f(x=1)\nf(x=1)",
+        "f(x=true)",
+        "f(x='true')",
+    ),
 ]
 
 LOOP = "def total(xs):\n    s = 0\n    for x in xs:\n        s += x\n    return s"
@@ -176,6 +203,12 @@ CODE_UNEQUAL: Groups = [
     ("x = 1", "x = 2", "y = 1", "x == 1", "x = '1'", "x: int"),
     ("f(a, b)", "f(b, a)", "f(a, b=b)", "f(a)"),
     ("```python\nprint 1\n```", "```python\nprint 2\n```", "print(1)"),
+    (
+        f"```python\n{LOOP}\n```\nUsage:\n```python\nprint(total([1]))\n```",
+        f"```python\n{LOOP.replace('= 0', '= 1')}\n```\nUsage:\n```python\nprint(total([1]))\n```",
+        f"As text:\n{LOOP.replace('return s', 'return -s')}\n\nThat is all.",
+        "```python\nprint(total([1]))\n```",
+    ),
 ]
 
 BOXES_EQUAL: Groups = [
@@ -205,6 +238,8 @@ BOXES_EQUAL: Groups = [
 BOXES_UNEQUAL: Groups = [
     ("[0, 0, 10, 10]", "[20, 20, 30, 30]", "[0, 0, 100, 100]", "[0, 0, 10, 4]"),
     ("(5, 5)", "(500, 5)", "(5, 500)"),
+    ("(0.1, 0.1)", "(0.9, 0.9)", "(0.1, 0.9)", "(0.5, 0.5)", "(500, 500)"),
+    ("10, 20, 30, 40", "x=10, y=20, w=30, h=40", "(10, 20)", "<loc_30><loc_40><loc_50><loc_60>", "left: 90, top: 90"),
 ]
 
 TABLES = [
