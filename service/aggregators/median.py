@@ -48,8 +48,6 @@ class Median:
             return fall_back(panel, self.name, "an_answer_is_no_number")
         if len({_unit(voter) for voter in voting} - {None}) > 1:
             return fall_back(panel, self.name, "units_differ")
-        if not any(voter.weight for voter in voting):
-            return fall_back(panel, self.name, "all_weights_are_zero")
         return _verdict(panel, voting, [number for number in numbers if number is not None])
 
 
