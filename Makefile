@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export CONCLAVE_DATA ?= ../shared/data
+# Another index to look for torch in, beside pip's own: that of its CPU build, where pip's own only has the CUDA build.
+TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test laws replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine
@@ -13,7 +15,8 @@ help: ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[dev]'
 	@touch $(STAMP)
 
 install: $(STAMP) ## make .venv with everything in it

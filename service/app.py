@@ -11,10 +11,9 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from redis.exceptions import RedisError
 
-from service.api import answers, catalog, middleware, ops, problems
+from service.api import answers, catalog, document, middleware, ops, problems
 from service.api.state import State
 from service.catalog import Catalog
-from service.contract import Problem
 from service.equality.pool import math_pool
 from service.gather import Line
 from service.idempotency import Idempotency
@@ -56,24 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     problems.install(app)
     app.add_middleware(middleware.Edge, metrics=metrics, max_body_bytes=settings.max_body_bytes)
-    _describe_problem(app)
+    document.describe(app)
     return app
-
-
-def _describe_problem(app: FastAPI) -> None:
-    """Puts the Problem schema into the OpenAPI document, where the routes' error responses point to it."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, object]:
-        if app.openapi_schema is None:
-            document = plain()
-            schemas = document["components"]["schemas"]
-            schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            for unused in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(unused, None)
-        return app.openapi_schema or {}
-
-    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for extending the document
 
 
 @contextlib.asynccontextmanager

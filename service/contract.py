@@ -1,41 +1,42 @@
 """The public contract: the shapes of a request and of a reply. What users hold on to; extended freely, broken never."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from service.candidates import Exclusion
+from service.cost_reply import SampleCounts as SampleCounts
+from service.cost_reply import Timing as Timing
+from service.cost_reply import Usage as Usage
 from service.evidence_reply import Confidence
 from service.members import MemberReply, MixedRequest
 from service.members import ModelName as ModelName
-from service.sampling_request import SamplingRequest, Strict
+from service.naming import Choice as Choice
+from service.naming import Named as Named
+from service.sampling_request import Flag, Real, SamplingRequest, Strict, Whole, refusal
 from workers.wire.messages import Failure, FinishReason, Message, SampleStatistics, Text, encodable
-
-
-class Choice(BaseModel):
-    """A plug-in named with its options, such as {"name": "beta", "threshold": 0.9}; the options are checked by name."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str = Field(min_length=1, max_length=100)
-
-    @property
-    def options(self) -> dict[str, object]:
-        """Everything beside the name."""
-        return dict(self.model_extra or {})
-
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(encodable)]
 
-Named = Annotated[str, StringConstraints(min_length=1, max_length=100)] | Choice
+
+def _not_served(given: Any) -> None:
+    if given is not None:
+        raise refusal("needs a fitted calibrator: not served by this version")
 
 
 class Budget(Strict):
     """The most one request may spend."""
 
-    seconds: float = Field(default=60.0, gt=0)
-    tokens: int | None = Field(default=None, ge=1, lt=2**53, description="completion tokens over all samples")
+    seconds: Real = Field(default=60.0, gt=0)
+    tokens: Whole | None = Field(default=None, ge=1, lt=2**53, description="completion tokens over all samples")
 
 
 class AnswerRequest(MixedRequest):
@@ -51,32 +52,41 @@ class AnswerRequest(MixedRequest):
     stop: Named | None = Field(default=None, description="lead for counting votes, none otherwise, if left out")
     sampling: SamplingRequest = SamplingRequest()
     budget: Budget = Budget()
-    quorum: int = Field(default=1, ge=1, lt=2**31)
-    min_confidence: None = Field(default=None, description="needs a fitted calibrator: not served by this version")
-    background: bool = False
-    stream: bool = Field(default=False, description="the answer's events (SSE) in place of the answer")
+    quorum: Whole = Field(default=1, ge=1, lt=2**31)
+    min_confidence: Annotated[None, BeforeValidator(_not_served)] = Field(
+        default=None, description="needs a fitted calibrator: not served by this version"
+    )
+    background: Flag = False
+    stream: Flag = Field(default=False, description="the answer's events (SSE) in place of the answer")
     include: frozenset[Literal["samples", "calls"]] = frozenset()
 
     @model_validator(mode="after")
     def _one_question(self) -> Self:
-        if (self.question is None) == (self.messages is None):
-            raise ValueError("give either question or messages, and not both")
+        if self.question is None and self.messages is None:
+            raise refusal("give either question or messages", "question")
+        if self.question is not None and self.messages is not None:
+            raise refusal("give either question or messages, and not both", "messages")
         if self.messages is not None and self.messages[-1].role != "user":
-            raise ValueError("messages must end with a user's turn")
+            raise refusal("must end with a user's turn", "messages")
         if not self.asked.strip():
-            raise ValueError("the question is blank")
+            raise refusal("the question is blank", self.asked_in)
         if self.quorum > self.n:
-            raise ValueError("quorum must not exceed n")
+            raise refusal(f"must not exceed n, which is {self.n}", "quorum")
         if self.choices is not None and len({choice.strip().casefold() for choice in self.choices}) < len(self.choices):
-            raise ValueError("choices must differ from each other by more than case and white space")
+            raise refusal("must differ from each other by more than case and white space", "choices")
         if self.choices is not None and not all(choice.strip() for choice in self.choices):
-            raise ValueError("choices must not be blank")
+            raise refusal("must not be blank", "choices")
         return self
 
     @property
     def prompt(self) -> tuple[Message, ...]:
         """The messages given to the model."""
         return self.messages or (Message(role="user", content=self.question or ""),)
+
+    @property
+    def asked_in(self) -> str:
+        """The field that holds the question."""
+        return "messages" if self.question is None else "question"
 
     @property
     def asked(self) -> str:
@@ -210,50 +220,6 @@ class CallReply(BaseModel):
     failure: Failure | None
     prompt_tokens: int
     completion_tokens: int
-
-
-class SampleCounts(BaseModel):
-    """What became of the samples asked for: requested = finished + failed + cancelled.
-
-    saved: of the cancelled ones, those that the stopping rule made unnecessary; the others ran out of time.
-    """
-
-    requested: int = 0
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    saved: int = 0
-    unparsable: int = 0
-    truncated: int = 0
-    cut: int = 0
-
-
-class Usage(BaseModel):
-    """What the answer cost.
-
-    `requested_tokens`: the most completion tokens that the samples asked for could have had. `saved_tokens`: what the
-    cut samples would have had more, at a guess. `stop_saved_tokens`: an estimate, the saved samples times the mean
-    length of those that came; what was already drawn of cancelled ones is not known and not taken off.
-    """
-
-    samples: SampleCounts = SampleCounts()
-    requested_tokens: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    aggregation_calls: int = 0
-    saved_tokens: int = 0
-    stop_saved_tokens: int = 0
-
-
-class Timing(BaseModel):
-    """Milliseconds. queue: accepted to the first sample's arrival; sampling: to the last; aggregation: from
-    there to the verdict, of which calls_ms waiting for calls to a model."""
-
-    queue_ms: float = 0.0
-    sampling_ms: float = 0.0
-    aggregation_ms: float = 0.0
-    calls_ms: float = 0.0
-    total_ms: float = 0.0
 
 
 class Problem(BaseModel):

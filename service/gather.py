@@ -86,14 +86,15 @@ class Order:
 @dataclass(slots=True)
 class Gathered:
     """What came. `variants`: in what each sample's draw differed from others. `kept`: which samples count (all if
-    None). Times are seconds since the order began."""
+    None). Times are seconds since the order began; `began_s`: when a worker first took one of its jobs, to a
+    millisecond or two (None: no word of it)."""
 
     samples: dict[int, Sample] = field(default_factory=dict)
     variants: dict[int, str] = field(default_factory=dict)
     kept: range | None = None
     stopped: bool = False
     timed_out: bool = False
-    first_s: float = 0.0
+    began_s: float | None = None
     total_s: float = 0.0
 
 
@@ -134,6 +135,7 @@ async def _recall(line: Line, order: Order, gathered: Gathered) -> None:
     stored = await line.recall(order.answer_id, order.batch)
     gathered.samples.update((index, stored[index]) for index in sorted(stored) if 0 <= index < order.n)
     if gathered.samples:
+        gathered.began_s = 0.0
         gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
         gathered.stopped = gathered.kept is not None
 
@@ -226,8 +228,7 @@ async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[s
                 continue
         else:
             _take(reply, gathered, open_jobs)
-        if gathered.samples and not gathered.first_s:
-            gathered.first_s = time.monotonic() - started
+            _note_begin(reply, order, gathered, started)
         gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
         if gathered.kept is not None:
             gathered.stopped = True
@@ -238,6 +239,15 @@ def _due(order: Order) -> float:
     """Until when to wait for the next reply: `ask_at` if that is still to come, else the deadline."""
     ahead = order.ask_at is not None and time.monotonic() < order.ask_at < order.deadline
     return order.ask_at if ahead and order.ask_at is not None else order.deadline
+
+
+def _note_begin(reply: Reply, order: Order, gathered: Gathered, started: float) -> None:
+    """A job's time ends with the order's, so what was left of it when it was leased tells when that was: two machines'
+    clocks are never compared. A worker that does not say so began at the latest when its first reply came."""
+    now = time.monotonic()
+    leased = now if reply.left_ms is None else order.deadline - reply.left_ms / 1000
+    began_s = min(max(leased, started), now) - started
+    gathered.began_s = began_s if gathered.began_s is None else min(began_s, gathered.began_s)
 
 
 def _take(reply: Reply, gathered: Gathered, open_jobs: dict[str, set[int]]) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from service.sampling_request import Strict
+from service.sampling_request import Real, Strict, Whole, refusal
 
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
 
@@ -15,8 +15,8 @@ class Member(Strict):
     """One model: how many of the samples are drawn from it, and what each of its votes weighs."""
 
     model: ModelName
-    n: int = Field(ge=1, lt=2**31)
-    weight: float = Field(default=1.0, ge=0.0, le=1e6, allow_inf_nan=False)
+    n: Whole = Field(ge=1, lt=2**31)
+    weight: Real = Field(default=1.0, ge=0.0, le=1e6)
 
 
 def _either(schema: dict[str, Any]) -> None:
@@ -26,6 +26,11 @@ def _either(schema: dict[str, Any]) -> None:
         del schema["required"]
     named = {"required": ["members"], "properties": {"members": {"type": "array"}}}
     schema["anyOf"] = [{"required": ["model"]}, named]
+
+
+def _is_count(given: object) -> bool:
+    """True for a whole number above 0; what is none is refused where it stands."""
+    return not isinstance(given, bool) and isinstance(given, int | float) and given >= 1 and given % 1 == 0
 
 
 class MixedRequest(Strict):
@@ -39,7 +44,7 @@ class MixedRequest(Strict):
     model_config = ConfigDict(json_schema_extra=_either)
 
     model: ModelName
-    n: int = Field(default=8, ge=1, lt=2**31, description="with members: their n together")
+    n: Whole = Field(default=8, ge=1, lt=2**31, description="with members: their n together")
     members: tuple[Member, ...] | None = Field(default=None, min_length=1, max_length=64)
     mix: Mixing | None = Field(default=None, description="of members: even if left out")
 
@@ -55,23 +60,23 @@ class MixedRequest(Strict):
         filled = dict(given)
         if isinstance(listed[0], dict) and "model" in listed[0]:
             filled.setdefault("model", listed[0]["model"])
-        if all(type(count) is int for count in counts):
-            filled.setdefault("n", sum(count for count in counts if count is not None))
+        if all(_is_count(count) for count in counts):
+            filled.setdefault("n", sum(int(count) for count in counts if count is not None))
         return filled
 
     @model_validator(mode="after")
     def _sensible_members(self) -> Self:
         if self.members is None:
             if self.mix is not None:
-                raise ValueError("mix says how samples are shared out among members, and there are none")
+                raise refusal("says how samples are shared out among members, and there are none", "mix")
             return self
         together = sum(member.n for member in self.members)
         if self.n != together:
-            raise ValueError(f"n is {self.n}, and the members draw {together}: leave out n, or let the two agree")
+            raise refusal(f"n is {self.n}, and the members draw {together}: leave out n, or let the two agree", "n")
         if len({member.model for member in self.members}) < len(self.members):
-            raise ValueError("members: each model once, with all its samples")
+            raise refusal("each model once, with all its samples", "members")
         if not any(member.weight for member in self.members):
-            raise ValueError("members: at least one has a weight")
+            raise refusal("at least one has a weight above 0", "members")
         return self
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from service.aggregators import AGGREGATORS
 from service.aggregators.base import Aggregator, samples_wanted, settled_by
@@ -34,6 +35,7 @@ from service.stopping.base import (
     is_shadow,
     takes_blocks,
 )
+from service.wording import explain_best
 from workers.wire.messages import ConfidenceCut, Message, Provides, Sampling
 
 P = TypeVar("P", bound=Plugin)
@@ -212,12 +214,22 @@ def build(registry: Registry[P], named: Named, field: str) -> P:
 
 
 def _options(plugin: type[P], raw: dict[str, object], field: str) -> BaseModel:
+    """Read as JSON and strictly: true and "8" are no numbers, 8.0 is a whole one."""
     try:
-        return plugin.Options.model_validate(raw)
+        return plugin.Options.model_validate_json(to_json(_whole(raw), inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join([field, *(str(part) for part in first["loc"])])
-        raise BadRequest(f"{where}: {first['msg']}", field=where) from None
+        place, reason = explain_best(error.errors(include_url=False, include_input=False), raw)
+        where = f"{field}.{place}" if place else field
+        raise BadRequest(f"{where}: {reason}", field=where) from None
+
+
+def _whole(value: object) -> object:
+    """The value with numbers such as 8.0 written as 8, which JSON holds to be the same."""
+    if isinstance(value, dict):
+        return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check_caps(request: AnswerRequest, settings: Settings) -> None:
@@ -225,8 +237,8 @@ def _check_caps(request: AnswerRequest, settings: Settings) -> None:
     caps = (
         ("n", request.n, settings.max_n),
         ("sampling.max_tokens", request.n * sampling.max_tokens, settings.max_total_tokens),
-        ("messages", len(request.prompt), settings.max_messages),
-        ("messages", sum(len(m.content) for m in request.prompt), settings.max_prompt_chars),
+        (request.asked_in, len(request.prompt), settings.max_messages),
+        (request.asked_in, sum(len(m.content) for m in request.prompt), settings.max_prompt_chars),
         ("budget.seconds", request.budget.seconds, settings.max_budget_s),
     )
     names = ("n", "n x max_tokens", "number of messages", "characters of the messages", "budget.seconds")

@@ -245,9 +245,12 @@ def _usage(plan: Plan, gathered: Gathered, reading: Reading, spent: Spent) -> Us
 
 
 def _timing(gathered: Gathered, spent: Spent) -> Timing:
+    """Whatever came before the samples were ordered counts as waiting, so that the parts add up to the total."""
+    began_s = gathered.total_s if gathered.began_s is None else min(gathered.began_s, gathered.total_s)
+    sampling_s = gathered.total_s - began_s
     return Timing(
-        queue_ms=round(gathered.first_s * 1000, 3),
-        sampling_ms=round(gathered.total_s * 1000, 3),
+        queue_ms=round((spent.total_s - spent.choosing_s - sampling_s) * 1000, 3),
+        sampling_ms=round(sampling_s * 1000, 3),
         aggregation_ms=round(spent.choosing_s * 1000, 3),
         calls_ms=round(spent.waited_s * 1000, 3),
         total_ms=round(spent.total_s * 1000, 3),

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from service.api import events as sse
 from service.api.problems import responses
-from service.api.state import Service, State
+from service.api.state import Service, State, Waited, Waiting
 from service.contract import AggregateRequest, Answer, AnswerRequest
 from service.errors import ConclaveError, Conflict
 from service.lifecycle import Solving, observe
@@ -25,14 +25,21 @@ LastEventId = Annotated[str | None, Header(max_length=4_096)]
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events", "content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}}
 }
+EITHER: dict[int | str, dict[str, Any]] = {
+    200: {**EVENTS[200], "description": "The answer; its events where `stream` asks for them"}
+}
 
 CLIENT_GONE = 499
 """What is logged and counted when the caller has hung up; nobody reads it."""
 
 
-@router.post("", response_model=Answer, responses={202: {"model": Answer}, **responses(404, 413, 422, 502, 503, 504)})
+@router.post(
+    "",
+    response_model=Answer,
+    responses={**EITHER, 202: {"model": Answer}, **responses(400, 404, 413, 422, 502, 503, 504)},
+)
 async def create(
-    body: AnswerRequest, request: Request, service: Service, idempotency_key: IdempotencyKey = None
+    body: AnswerRequest, request: Request, service: Service, waited: Waiting, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Asks a question and waits for the answer; with `background` returns 202 and the id at once.
 
@@ -40,7 +47,6 @@ async def create(
     Idempotency-Key: the same key with the same body is the same answer, whichever gateway gets it, for 24 hours. With
     `stream` the answer's events are sent in place of the answer.
     """
-    started = time.monotonic()
     answer_id = new_answer_id()
     if idempotency_key is not None:
         answer_id = await service.idempotency.claim(idempotency_key, body.model_dump_json(), answer_id)
@@ -53,34 +59,39 @@ async def create(
     if body.background:
         return _render(await service.lifecycle.look(answer_id), body, 202)
     if durable:
-        return _render(await _settled(service, answer_id, task), body, 200)
+        return _render(await _settled(service, answer_id, task, waited), body, 200)
     assert task is not None
-    return await _waited(body, request, service, task, started)
+    return await _awaited(body, request, service, task, waited)
 
 
-async def _waited(body: AnswerRequest, request: Request, service: State, task: Solving, started: float) -> Response:
+async def _awaited(body: AnswerRequest, request: Request, service: State, task: Solving, waited: Waited) -> Response:
     """The answer to a caller who waits for it, and cancels it by hanging up."""
     try:
-        answer = await _unless_gone(request, task)
+        with waited.till_it_fails():
+            answer = await _unless_gone(request, task)
     except asyncio.CancelledError:
         if not task.cancelled():
             raise
         return _render(await service.lifecycle.look(task.get_name()), body, 200)
     if answer is None:
         return Response(status_code=CLIENT_GONE)
-    overhead_s = time.monotonic() - started - (answer.timing.sampling_ms + answer.timing.calls_ms) / 1000
-    service.metrics.overhead(answer.aggregator.name, overhead_s)
-    response = _render(answer, body, 200)
-    response.headers["x-conclave-overhead-ms"] = f"{overhead_s * 1000:.2f}"
-    return response
+    waited.for_workers(answer)
+    waited.aggregator = answer.aggregator.name
+    return _render(answer, body, 200)
 
 
-async def _settled(service: State, answer_id: str, task: Solving | None) -> Answer:
+async def _settled(service: State, answer_id: str, task: Solving | None, waited: Waited) -> Answer:
     """The final answer for each of those that wait for it; raises its error if it failed."""
     if task is not None:
-        with contextlib.suppress(ConclaveError):  # it is in the ledger, from where all get the same
-            await asyncio.shield(task)
-    return await service.lifecycle.settled(answer_id)
+        # What fails is in the ledger, from where all get the same.
+        with contextlib.suppress(ConclaveError), waited.till_it_fails():
+            waited.for_workers(await asyncio.shield(task))
+        return await service.lifecycle.settled(answer_id)
+    began = time.monotonic()
+    try:
+        return await service.lifecycle.settled(answer_id)
+    finally:
+        waited.seconds += time.monotonic() - began
 
 
 async def _unless_gone(request: Request, task: Solving) -> Answer | None:
@@ -140,10 +151,15 @@ async def events(answer_id: AnswerId, service: Service, last_event_id: LastEvent
     return _streamed(service, answer_id, sse.seen_of(last_event_id))
 
 
-@router.post("/{answer_id}/aggregate", response_model=Answer, responses=responses(404, 409, 422, 502, 503, 504))
-async def aggregate(answer_id: AnswerId, body: AggregateRequest, service: Service) -> Response:
+@router.post(
+    "/{answer_id}/aggregate", response_model=Answer, responses=responses(400, 404, 409, 413, 422, 502, 503, 504)
+)
+async def aggregate(answer_id: AnswerId, body: AggregateRequest, service: Service, waited: Waiting) -> Response:
     """Lets another aggregator choose among the stored samples, as an answer of its own; no sample is drawn."""
-    return _render(await service.lifecycle.choose_again(answer_id, body), body, 200)
+    with waited.till_it_fails():
+        answer = await service.lifecycle.choose_again(answer_id, body)
+    waited.for_workers(answer)
+    return _render(answer, body, 200)
 
 
 @router.delete(

@@ -56,7 +56,7 @@ class PluginList(BaseModel):
     data: list[PluginEntry]
 
 
-@router.get("/models", responses=responses(503))
+@router.get("/models", responses=responses(503, openai=True))
 async def models(service: Service) -> ModelList:
     """The models that live workers serve."""
     try:

@@ -1,4 +1,4 @@
-"""What every request passes: its id, the cap on its body, its metrics. Plain ASGI, so that it costs little."""
+"""What every request passes: its id, its overhead, the cap on its body, its metrics. Plain ASGI: it costs little."""
 
 import secrets
 import time
@@ -10,9 +10,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import render
+from service.api.state import Waited
 from service.endings import problem
 from service.errors import BodyTooLarge
 from service.metrics import Metrics
+
+REQUEST_ID = "x-request-id"
+OVERHEAD = "x-conclave-overhead-ms"
 
 
 class TooLarge(HTTPException):
@@ -35,29 +39,41 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, seen = time.monotonic(), {"code": 500}
-        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
-        scope.setdefault("state", {})["request_id"] = request_id
+        started, seen, waited = time.monotonic(), {"code": 500}, Waited()
+        request_id = _request_id(Headers(scope=scope).get(REQUEST_ID))
+        scope.setdefault("state", {}).update(request_id=request_id, waited=waited)
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["code"] = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID], headers[OVERHEAD] = request_id, f"{self._overhead(started, waited) * 1000:.2f}"
             await send(message)
 
         self._metrics.started()
         try:
-            await self._within_cap(scope, receive, send_marked)
+            await self._within_cap(scope, receive, send_marked, waited)
         finally:
             self._metrics.served(_route(scope), scope["method"], seen["code"], time.monotonic() - started)
 
-    async def _within_cap(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _overhead(self, started: float, waited: Waited) -> float:
+        """Seconds up to the reply's first byte that were spent here and not in waiting for others."""
+        seconds = max(0.0, time.monotonic() - started - waited.seconds)
+        if waited.aggregator is not None:
+            self._metrics.overhead(waited.aggregator, seconds)
+        return seconds
+
+    async def _within_cap(self, scope: Scope, receive: Receive, send: Send, waited: Waited) -> None:
         announced = Headers(scope=scope).get("content-length", "0")
-        size = 0
+        size, complete = 0, False
 
         async def receive_capped() -> Message:
-            nonlocal size
+            nonlocal size, complete
+            began = time.monotonic()
             message = await receive()
+            if not complete:  # afterwards only a hang-up can come, which is waited for beside the work
+                waited.seconds += time.monotonic() - began
+                complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > self._max_body:
                 raise TooLarge

@@ -187,6 +187,24 @@ async def test_an_order_takes_only_what_it_asked_for(ends: Ends) -> None:
     assert not gathered.timed_out
 
 
+@pytest.mark.parametrize(("left_ms", "began_s"), [(4_700, 0.3), (9_999_999, 0.0), (-5, 0.5), (None, 0.5)])
+async def test_when_a_worker_began_is_told_by_what_was_left(ends: Ends, left_ms: int | None, began_s: float) -> None:
+    """An order of 5 s whose reply comes after 0.5 s: 4.7 s were left, so 0.3 s had passed. Nothing can have begun
+    before the order or after the reply, whatever a worker says; one that says nothing began at the latest then."""
+    answer_id = await ends.accepted()
+    gathering = asyncio.create_task(gather_samples(ends.line, ends.order(answer_id, seconds=5.0)))
+    await asyncio.sleep(0.5)
+    drawn = (Sample(index=0, text="a"), Sample(index=1, text="b"))
+    job_id = f"{answer_id}:samples:0"
+    reply = Reply(
+        job_id=job_id, answer_id=answer_id, batch="samples", worker="w9", left_ms=left_ms, samples=drawn
+    ).model_dump_json()
+    await ends.redis.xadd(ends.keys.inbox(0, GATEWAY), {"reply": reply})
+    gathered = await gathering
+    assert gathered.began_s == pytest.approx(began_s, abs=0.1)
+    assert gathered.began_s <= gathered.total_s
+
+
 async def test_an_order_ends_at_its_deadline_and_cancels_the_rest(ends: Ends) -> None:
     """No worker, no sample: it ends in time, says so, and leaves no job queued."""
     answer_id = await ends.accepted()

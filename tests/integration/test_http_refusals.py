@@ -51,9 +51,9 @@ def turn(content: str = "Why?", role: str = "user") -> dict[str, str]:
         ({"n": 64, "sampling": {"max_tokens": 65}}, "sampling.max_tokens"),
         ({"sampling": {"temperature": 5.1}}, "sampling.temperature"),
         ({"sampling": {"seed": -1}}, "sampling.seed"),
-        ({"sampling": {"caution": {}, "probe": {}}}, "sampling"),
+        ({"sampling": {"caution": {}, "probe": {}}}, "sampling.probe"),
         ({"messages": [turn(), turn("So.", "assistant")] * 2 + [turn()]}, "messages"),
-        ({"question": "x" * 200_001}, "messages"),
+        ({"question": "x" * 200_001}, "question"),
         ({"budget": {"seconds": 601}}, "budget.seconds"),
         ({"budget": {"tokens": 10}}, "budget.tokens"),
         ({"aggregator": "astrology"}, "aggregator"),
@@ -81,6 +81,82 @@ def test_what_is_wrong_is_named(gateway: Gateway, body: dict, field: str) -> Non
     assert private not in json.dumps(problem)
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"n": True}, "n"),
+        ({"n": "8"}, "n"),
+        ({"n": 8.5}, "n"),
+        ({"quorum": "1"}, "quorum"),
+        ({"background": 1}, "background"),
+        ({"stream": "yes"}, "stream"),
+        ({"budget": {"seconds": "60"}}, "budget.seconds"),
+        ({"sampling": {"temperature": "0.8"}}, "sampling.temperature"),
+        ({"sampling": {"seed": True}}, "sampling.seed"),
+        ({"sampling": {"logit_bias": {"1": True}}}, "sampling.logit_bias.1"),
+        ({"sampling": {"logit_bias": {"one": 1}}}, "sampling.logit_bias.one"),
+        ({"sampling": {"caution": {"trials": "3"}}}, "sampling.caution"),
+        ({"sampling": {"stop": 5}}, "sampling.stop"),
+        ({"sampling": {"stop": ["a", ""]}}, "sampling.stop.1"),
+        ({"sampling": 5}, "sampling"),
+        ({"stop": {"name": "beta", "threshold": "0.9"}}, "stop.threshold"),
+        ({"stop": {"name": "esc", "window": True}}, "stop.window"),
+        ({"aggregator": {"name": "map", "reliability": {"fake": "x"}}}, "aggregator.reliability"),
+        ({"aggregator": 5}, "aggregator"),
+        ({"aggregator": None}, "aggregator"),
+        ({"aggregator": ["vote"]}, "aggregator"),
+        ({"aggregator": {}}, "aggregator.name"),
+        ({"aggregator": {"name": 7}}, "aggregator.name"),
+        ({"aggregator": ""}, "aggregator"),
+        ({"aggregator": {"name": "vote", "x": "\ud800"}}, "aggregator"),
+        ({"answer_type": {"name": "json", "schema": json.loads('{"not":' * 200 + "{}" + "}" * 200)}}, "answer_type"),
+        ({"quorum": 9}, "quorum"),
+        ({"members": [{"model": "fake", "n": 2}], "n": 3}, "n"),
+        ({"members": [{"model": "fake", "n": 2}] * 2}, "members"),
+        ({"mix": "even"}, "mix"),
+        ({"messages": []}, "messages"),
+        ({"messages": [turn("So.", "assistant")]}, "messages"),
+        ({"messages": [turn(" ")]}, "messages"),
+        ({"question": " "}, "question"),
+        ({"question": "Why?", "messages": [turn()]}, "messages"),
+        ({"choices": ["a", "A"]}, "choices"),
+        ({"choices": ["a", " "]}, "choices"),
+        ({"include": "samples"}, "include"),
+        ({"min_confidence": 0.5}, "min_confidence"),
+    ],
+)
+def test_a_field_is_called_what_the_caller_calls_it(gateway: Gateway, body: dict, field: str) -> None:
+    """One place, the caller's own name of it, and no word of how the request is read here."""
+    given = {} if "messages" in body else {"question": "Why?"}
+    sent = json.dumps({"model": "fake", **given, **body})  # in ASCII, as a lone surrogate can be sent
+    headers = {"content-type": "application/json"}
+    problem = problem_of(gateway.http.post("/v1/answers", content=sent, headers=headers), 422)
+    assert problem["field"] == field
+    assert [error["field"] for error in problem.get("errors", [problem])] == [field]
+    words = ("Choice", "tuple", "Tuple", "frozenset", "dictionary", "instance", "constrained", "Value error", "body")
+    assert not [word for word in words if word in problem["detail"]], problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"n": 2.0, "quorum": 1.0, "sampling": {"stop": "END", "max_tokens": 64.0, "seed": 7.0}},
+        {"n": 4, "stop": {"name": "esc", "window": 2.0}},
+        {"sampling": {"temperature": 1, "top_p": 1}, "budget": {"seconds": 30}, "min_confidence": None},
+    ],
+)
+def test_json_has_one_kind_of_number(gateway: Gateway, body: dict) -> None:
+    """8.0 is a whole number and 1 is one with a fraction; one text to stop at needs no list."""
+    assert gateway.ask(**body).status_code == 200
+
+
+def test_a_name_that_is_no_text_is_refused_and_not_a_fault_of_ours(gateway: Gateway) -> None:
+    """A lone surrogate as a field's name, which cannot be written back."""
+    for body in (b'{"model": "fake", "\\ud800": 1}', b'{"aggregator": {"name": "vote", "\\ud800": 1}}'):
+        headers = {"content-type": "application/json"}
+        problem_of(gateway.http.post("/v1/answers", content=body, headers=headers), 422)
+
+
 @pytest.mark.parametrize("body", [{}, {"question": "Why?", "messages": [turn()]}])
 def test_a_question_or_messages_and_not_both(gateway: Gateway, body: dict) -> None:
     """Neither and both are refused."""
@@ -106,12 +182,47 @@ def test_a_body_that_is_no_request_is_refused(gateway: Gateway, body: bytes) -> 
     problem_of(gateway.http.post("/v1/answers", content=body, headers={"content-type": "application/json"}), 422)
 
 
-def test_json_nested_a_thousand_times_is_refused(gateway: Gateway) -> None:
-    """Nesting does not break the parser."""
-    body = b'{"model":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    response = gateway.http.post("/v1/answers", content=body, headers={"content-type": "application/json"})
-    assert response.status_code in (400, 422)
-    assert response.headers["content-type"] == "application/problem+json"
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null"])
+def test_of_a_body_that_is_no_request_no_field_is_named(gateway: Gateway, body: bytes) -> None:
+    """There is none that the caller would know."""
+    headers = {"content-type": "application/json"}
+    problem = problem_of(gateway.http.post("/v1/answers", content=body, headers=headers), 422)
+    assert "field" not in problem
+    assert all("field" not in error for error in problem["errors"])
+
+
+def test_a_body_of_another_type_is_told_which_to_have(gateway: Gateway) -> None:
+    """JSON that is sent as plain text, or as nothing at all."""
+    body = json.dumps({"model": "fake", "question": "Why?"}).encode()
+    for headers in ({}, {"content-type": "text/plain"}):
+        problem = problem_of(gateway.http.post("/v1/answers", content=body, headers=headers), 422)
+        assert "application/json" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "fake", "question": "\xff"}',
+        b'{"model":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"model": "fake", "n": ' + b"9" * 5_000 + b"}",
+    ],
+    ids=["not_utf8", "nested", "long_number"],
+)
+def test_a_body_that_the_parser_gives_up_on_has_a_code_of_its_own(gateway: Gateway, body: bytes) -> None:
+    """Bytes that are no UTF-8, a hundred thousand brackets, a number of five thousand digits: 400, typed."""
+    headers = {"content-type": "application/json"}
+    problem = problem_of(gateway.http.post("/v1/answers", content=body, headers=headers), 400)
+    assert problem["code"] == "body_unreadable"
+
+
+def test_models_speak_openais_errors(gateway: Gateway) -> None:
+    """Clients of OpenAI's API read `error.message` and `error.code` there, and the request's id in its header."""
+    response = gateway.http.put("/v1/models", json={})
+    assert (response.status_code, response.headers["content-type"]) == (405, "application/json")
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (error["type"], error["code"]) == ("invalid_request_error", "method_not_allowed")
+    assert response.headers["x-request-id"]
 
 
 def test_a_body_above_the_cap_is_refused(gateway: Gateway) -> None:

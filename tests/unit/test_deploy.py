@@ -251,6 +251,21 @@ def test_worker_image_takes_the_projects_torch() -> None:
     assert SERVICES["worker"]["build"]["args"] == {"TORCH_BUILD": "cpu"}
 
 
+def test_the_cuda_extra_is_the_projects_torch_in_the_images_build() -> None:
+    """It takes no other build of the one version than the worker's image does; without it any build will do."""
+    defaults = arguments(DEPLOY / "worker.Dockerfile")
+    assert PROJECT["optional-dependencies"]["cuda"] == [f"torch=={defaults['TORCH_VERSION']}+{defaults['TORCH_BUILD']}"]
+
+
+def test_make_takes_another_index_for_torch_and_has_none_of_its_own() -> None:
+    """`TORCH_INDEX` is empty unless the caller says otherwise; then pip is given it beside its own index."""
+    for given, shown in ((), False), (("TORCH_INDEX=https://index.invalid/cpu",), True):
+        command = ["make", "--dry-run", "--always-make", "install", *given]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert ("--extra-index-url https://index.invalid/cpu" in done.stdout) is shown
+        assert ("--extra-index-url" in done.stdout) is shown
+
+
 def test_worker_image_can_carry_vllm() -> None:
     """By an argument that is empty by default; the extra's version is for the project's torch."""
     assert arguments(DEPLOY / "worker.Dockerfile")["EXTRAS"] == ""

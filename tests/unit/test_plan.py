@@ -32,7 +32,7 @@ def turn(content: str = "Why?", role: str = "user") -> dict[str, str]:
         ({"n": 17}, "n"),
         ({"n": 16, "sampling": {"max_tokens": 257}}, "sampling.max_tokens"),
         ({"messages": [turn(), turn("So.", "assistant"), turn(), turn()]}, "messages"),
-        ({"question": "x" * 101}, "messages"),
+        ({"question": "x" * 101}, "question"),
         ({"messages": [turn("x" * 60), turn("x" * 60)]}, "messages"),
         ({"budget": {"seconds": 60.5}}, "budget.seconds"),
     ],

@@ -7,7 +7,7 @@ from service.answer_types import ANSWER_TYPES
 from service.samplers import SAMPLERS
 from service.settings import Settings
 from service.stopping import STOPPING_RULES
-from workers.backends import BACKENDS
+from workers.backends import SHIPPED
 from workers.settings import WorkerSettings
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
@@ -24,7 +24,7 @@ def test_every_setting_is_listed() -> None:
 
 def test_every_plugin_is_named() -> None:
     """Every registered aggregator, sampler, stopping rule, answer type and backend is named in the README."""
-    for registry in (AGGREGATORS, SAMPLERS, STOPPING_RULES, ANSWER_TYPES, BACKENDS):
+    for registry in (AGGREGATORS, SAMPLERS, STOPPING_RULES, ANSWER_TYPES, SHIPPED):
         for name in registry:
             assert f"`{name}" in README or f"={name}" in README, name
 

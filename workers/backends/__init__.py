@@ -1,19 +1,21 @@
 """Everything that turns jobs into samples, by the scheme in `--model NAME=SCHEME:ARG`.
 
-A new backend is one new file and one line in `BACKENDS`. What it runs on is imported in its factory, so that a worker
-that only forwards to an upstream never loads torch.
+A new backend is one new file and one line in `SHIPPED`; another package adds its own by the entry-point group
+`conclave.backends`. What it runs on is imported in its factory, so that a worker that only forwards to an upstream
+never loads torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
 
 from workers.backends.base import Backend
 from workers.backends.options import BackendSettings
 
-__all__ = ["BACKENDS", "BackendSettings", "make_backend"]
+__all__ = ["BACKENDS", "SHIPPED", "BackendSettings", "make_backend"]
 
 TORCH_CAPACITY = 128
 """Samples that a worker with a model takes on at once: what decodes side by side. Fewer make a mixed load slower,
@@ -111,7 +113,10 @@ def _vllm(argument: str, settings: BackendSettings) -> Backend:
     return VLLMBackend(argument, options)
 
 
-BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {
+Factory = Callable[[str, BackendSettings], Backend]
+"""Makes a backend of ARG; neither loads nor connects (`start` does). ValueError where ARG makes no sense."""
+
+SHIPPED: Mapping[str, Factory] = {
     "abacus": _abacus,
     "embed": partial(_scoring, "embed"),
     "entail": partial(_scoring, "entail"),
@@ -121,15 +126,49 @@ BACKENDS: Mapping[str, Callable[[str, BackendSettings], Backend]] = {
     "torch": _torch,
     "vllm": _vllm,
 }
-"""Scheme to factory. A factory neither loads nor connects (`start` does); ValueError where ARG makes no sense."""
+
+
+class Backends(Mapping[str, Factory]):
+    """Scheme to factory: those of this tree, and those of other packages.
+
+    An entry point of the group `conclave.backends` is called as its scheme and names a factory, or a class that is made
+    as one. It is loaded when its scheme is asked for, so that a broken package harms none but its own workers.
+    """
+
+    def __getitem__(self, scheme: str) -> Factory:
+        theirs = [point for point in self._theirs() if point.name == scheme]
+        if len(theirs) + (scheme in SHIPPED) > 1:
+            raise ValueError(f"backends: two are called {scheme!r}")
+        if theirs:
+            try:
+                factory: Factory = theirs[0].load()
+            except (ImportError, AttributeError) as error:
+                raise ValueError(f"the backend {scheme!r} of {theirs[0].value} cannot be loaded: {error}") from error
+            return factory
+        return SHIPPED[scheme]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*SHIPPED, *(point.name for point in self._theirs())}))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, scheme: object) -> bool:
+        return scheme in set(self)
+
+    @staticmethod
+    def _theirs() -> tuple[EntryPoint, ...]:
+        return tuple(entry_points(group="conclave.backends"))
+
+
+BACKENDS = Backends()
 
 
 def make_backend(spec: str, settings: BackendSettings) -> Backend:
     """The backend of `SCHEME:ARG` (or `abacus`). Raises ValueError naming the known schemes."""
     scheme, _, argument = spec.partition(":")
-    factory = BACKENDS.get(scheme)
-    if factory is None:
-        raise ValueError(f"unknown backend {scheme!r}: one of {', '.join(sorted(BACKENDS))}")
-    if not argument and scheme != "abacus":
+    if scheme not in BACKENDS:
+        raise ValueError(f"unknown backend {scheme!r}: one of {', '.join(BACKENDS)}")
+    if not argument and scheme in SHIPPED and scheme != "abacus":
         raise ValueError(f"{scheme} needs an argument, as in {scheme}:ARG")
-    return factory(argument, settings)
+    return BACKENDS[scheme](argument, settings)

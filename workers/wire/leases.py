@@ -192,7 +192,7 @@ class Leases:
                 int(done),
                 self._samples_ttl_ms,
                 self._keys.inbox_prefix(shard),
-                _reply_head(job, self._worker),
+                _reply_head(lease, self._worker),
                 *pairs,
             ],
         )
@@ -234,10 +234,10 @@ class Leases:
         return self._keys.stream(entry.shard, self._model)
 
 
-def _reply_head(job: Job, worker: str) -> str:
+def _reply_head(lease: Lease, worker: str) -> str:
     """The reply message up to its list of samples, which the script completes with those that were new."""
-    head = job.model_dump_json(include={"v", "job_id", "answer_id", "batch"})
-    return head[:-1] + ',"worker":' + json.dumps(worker) + ',"samples":['
+    head = lease.job.model_dump_json(include={"v", "job_id", "answer_id", "batch"})
+    return f'{head[:-1]},"worker":{json.dumps(worker)},"left_ms":{lease.left_ms},"samples":['
 
 
 def _entry(shard: int, entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:

@@ -261,13 +261,17 @@ class Sample(Frozen):
 
 
 class Reply(Frozen):
-    """Samples of one job on their way back; several samples are coalesced into one reply."""
+    """Samples of one job on their way back; several samples are coalesced into one reply.
+
+    `left_ms`: what was left of the job's time when this worker leased it, by the queue's own clock.
+    """
 
     v: Literal[1] = 1
     job_id: str
     answer_id: str
     batch: str
     worker: str
+    left_ms: int | None = Field(default=None, gt=-(2**53), lt=2**53)
     samples: tuple[Sample, ...]
 
 

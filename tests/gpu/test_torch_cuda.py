@@ -1,0 +1,122 @@
+"""The torch engine on a GPU, with the shipped model: what it computes, what a cancellation frees, what memory is left.
+
+On a GPU the engine computes in bfloat16. `python -m pytest tests/gpu` runs these; `make test` leaves them out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from random import Random
+
+import pytest
+import torch
+
+from tests.torch_jobs import draw, job
+from workers.abacus.problems import draw_distinct
+from workers.abacus.train import MODEL as ABACUS
+from workers.backends.torch_local.backend import TorchBackend
+from workers.backends.torch_local.model import load
+from workers.wire.messages import FinishReason, Message, Sample
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(600)]
+
+DEVICE = "cuda"
+CACHE_MB = 64
+NEAR = 0.05
+"""By how much, as a share of the largest logit, bfloat16 may be off: the bound that the engine holds itself to."""
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[TorchBackend]:
+    """The shipped model on the GPU, with a small cache."""
+    made = TorchBackend(str(ABACUS), DEVICE, cache_mb=CACHE_MB)
+    await made.start()
+    yield made
+    await made.close()
+
+
+def questions(count: int) -> list[str]:
+    """Held-out problems of a seed of their own."""
+    return [problem.question for problem in draw_distinct(Random(77), count)]
+
+
+async def test_greedy_on_the_gpu_is_greedy_on_the_cpu(backend: TorchBackend) -> None:
+    """Each token that is drawn in bfloat16 is, in float32 on the CPU, the likeliest or within NEAR of it; the mean
+    log probability is the CPU's to 0.05 nats."""
+    asked = questions(24)
+    drawn = await asyncio.gather(*(draw(backend, job(1, q, temperature=0, max_tokens=120)) for q in asked))
+    model = load(ABACUS, "cpu")
+    plain = type(model.network).from_pretrained(ABACUS, dtype=torch.float32).eval()
+    for question, (sample,) in zip(asked, drawn, strict=True):
+        prompt = model.prompt_ids((Message(role="user", content=question),))
+        written = model.ids(sample.text)
+        if sample.finish_reason is FinishReason.STOP:
+            written = [*written, model.tokenizer.eos_token_id]
+        assert len(written) == sample.completion_tokens
+        with torch.inference_mode():
+            logits = plain(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
+        chosen = logits.gather(-1, torch.tensor(written).unsqueeze(-1)).squeeze(-1)
+        assert bool((logits.amax(-1) - chosen <= NEAR * logits.abs().amax(-1)).all()), question
+        mean = logits.log_softmax(-1).gather(-1, torch.tensor(written).unsqueeze(-1)).mean().item()
+        assert sample.statistics.mean_logprob == pytest.approx(mean, abs=0.05)
+
+
+async def test_a_seed_draws_the_same_again(backend: TorchBackend) -> None:
+    """One question, one seed, twice: the same completions, which are not all alike."""
+    once, again = [await draw(backend, job(8, questions(1)[0], temperature=1.0, seed=5)) for _ in range(2)]
+    assert [sample.text for sample in once] == [sample.text for sample in again]
+    assert len({sample.text for sample in once}) > 1
+
+
+async def test_a_cancelled_job_leaves_the_batch_and_others_go_on(backend: TorchBackend) -> None:
+    """Its rows are gone long before they could have ended; what runs beside it comes whole."""
+    endless = job(32, questions(1)[0], temperature=1.0, max_tokens=400, logit_bias=((_end(), -100.0),))
+    other = asyncio.create_task(draw(backend, job(4, questions(2)[1], max_tokens=120)))
+    async with aclosing(backend.sample(endless, tuple(range(32)))) as samples:
+        waiting = asyncio.create_task(_next(samples))
+        await _until(lambda: backend.facts.rows >= 32)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    assert all(sample.failure is None and sample.text for sample in await other)
+    await _until(lambda: backend.facts.rows == 0)
+
+
+async def test_memory_is_given_back(backend: TorchBackend) -> None:
+    """A hundred jobs of all lengths, a third of them given up on the way: keys and values stay within their bound,
+    and afterwards the GPU holds what it held, but for the kept prompts."""
+    rng = Random(4)
+
+    async def one(question: str) -> None:
+        asked = job(rng.choice((1, 4, 16)), question, max_tokens=rng.choice((8, 60, 120)), temperature=1.0)
+        async with aclosing(backend.sample(asked, tuple(range(asked.last)))) as samples:
+            async for _ in samples:
+                assert backend.facts.cache_bytes <= backend.facts.cache_limit == CACHE_MB << 20
+                if rng.random() < 0.1:
+                    return
+
+    async def round_of(count: int) -> int:
+        await asyncio.gather(*(one(question) for question in questions(count)))
+        await _until(lambda: backend.facts.rows == 0)
+        await draw(backend, job(1, max_tokens=1))
+        return torch.cuda.memory_allocated() if DEVICE == "cuda" else 0
+
+    first = await round_of(25)
+    for _ in range(3):
+        last = await round_of(25)
+    assert last <= first + (CACHE_MB << 20) // 8
+
+
+def _end() -> int:
+    """The token that ends a completion."""
+    return int(load(ABACUS, "cpu").tokenizer.eos_token_id)
+
+
+async def _next(samples: AsyncIterator[Sample]) -> Sample:
+    return await anext(samples)
+
+
+async def _until(met: object, seconds: float = 20.0) -> None:
+    assert callable(met)
+    async with asyncio.timeout(seconds):
+        while not met():  # noqa: ASYNC110  # the engine's thread sets no event
+            await asyncio.sleep(0.005)
