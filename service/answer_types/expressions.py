@@ -41,7 +41,10 @@ _IN_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '\u2019-]{1,3}[^\W\d_]+)*", re.UNICODE
 _ONE = r"([0-9a-zA-Z]|\\[a-z]{2,7})"
 _GROUPED = r"\{((?:[^{}]|\{[^{}]{0,100}\}){1,200})\}"
 _SHORT_FRACTIONS = (
-    (re.compile(rf"\\frac\s*([0-9a-zA-Z]|\\[a-z]{{2,7}}(?![a-zA-Z{{])[ ]?)\s*{_ONE}(?![a-zA-Z]*\{{)"), r"\\frac{\1}{\2}"),
+    (
+        re.compile(rf"\\frac\s*([0-9a-zA-Z]|\\[a-z]{{2,7}}(?![a-zA-Z{{])[ ]?)\s*{_ONE}(?![a-zA-Z]*\{{)"),
+        r"\\frac{\1}{\2}",
+    ),
     (re.compile(rf"\\frac\s*([0-9a-zA-Z]|\\pi)\s*{_GROUPED}"), r"\\frac{\1}{\2}"),
     (re.compile(rf"\\frac\s*{_GROUPED}\s*([0-9a-zA-Z])"), r"\\frac{\1}{\2}"),
 )

@@ -19,7 +19,7 @@ _WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
 _LINKED = re.compile(r"(?:\$|\\\))(?P<link>\s{0,3},?\s{0,3}(?:and|or)\s{0,3}|\s{0,3},\s{0,3})\Z")
 _MARKS_OF_MATH = re.compile(
     r"\\[a-zA-Z]+|[\^=<>+*\u221a\u03c0\u2264\u2265\u221e\u00b1\u222a\u2208\u2205\u00b2\u00b3]|^[(\[{].*,.*[)\]}]$"
-    r"|[0-9)][a-z]\b|[0-9]\s?(?:pi\b|sqrt)|\bsqrt\(|\bpi/|[0-9a-z)]!$"
+    r"|[0-9)][a-z]\b|[0-9]\s?(?:pi\b|sqrt)|\bsqrt\(|\bpi/|(?:[0-9)]|(?<![a-z])[a-z])!$"
 )
 _SIDE_BY_SIDE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}[ ,;]+[a-zA-Z]{2,}")
 _NAME_AND_EQUALS = re.compile(r"\s*[A-Za-z]{2,20}\s*=")
@@ -29,7 +29,9 @@ _LAST_KEY = re.compile(r"[\"']\s{0,8}:\s{0,8}(?:null|None|[\"'][\s_.?-]{0,40}[\"
 _IS_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '\u2019-][^\W\d_]+){0,30}")
 _NUMBERS = re.compile(r"-?[0-9][0-9./]{0,40}(?:,?[ ](?:and[ ]|or[ ])?-?[0-9][0-9./]{0,40}){1,20}")
 _NOTHING = frozenset(("", "null", "n/a"))
-_EXCLAIMED = re.compile(r"(?:(?:^|[a-zA-Z:] )-?\$?[0-9][0-9.,]{0,80}|=[^=]{0,80}[0-9]|[a-zA-Z]{2})\Z")
+_EXCLAIMED = re.compile(
+    r"(?:(?:^|[a-zA-Z:] )-?\$?[0-9][0-9.,]{0,80}|=[^=]{0,80}[0-9]|[a-zA-Z]{2}|[a-zA-Z,] [a-zA-Z])\Z"
+)
 
 
 class MathOptions(Options):
@@ -40,8 +42,10 @@ class Math:
     """An expression. A number is compared by exact value, anything else by a canonical spelling of its LaTeX.
 
     The canonical spelling drops white space, sizes (`\\left`), a trailing unit, `x =` before a value, and unifies
-    fractions, roots and scripts: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one. It does no algebra: that `x+1` and
-    `1+x` are one answer is for the judge to say (Math-Verify, service/equality). A class prints its most frequent form.
+    fractions, roots, scripts, Unicode and what a keyboard has: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one, `√2` and
+    `sqrt(2)` too. It does no algebra: that `x+1` and `1+x` are one answer is for the judge to say (Math-Verify,
+    service/equality). A class prints its most frequent form. Two known units, or bases, keep answers apart; "5 cm"
+    equals "5". Words are compared without regard to case.
 
     Evidence, in this order: `boxed`, `json`, `hashes`, `whole` (short, and no more than one expression), `phrase` (the
     last one), `last_formula` (the last `$...$` of the last 4,000 characters, or what ends the last line after its last

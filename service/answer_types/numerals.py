@@ -43,9 +43,14 @@ _REPEATING = re.compile(
     r"(?<![0-9.])(?P<whole>[0-9]{0,40})\.(?P<fixed>[0-9]{0,40})"
     r"(?:\\(?:overline|bar)[ ]?(?:\{[ ]?(?P<period>[0-9]{1,40})[ ]?\})|(?P<marked>(?:[0-9]\u0305){1,40}))"
 )
-_EURO_CENTS = re.compile(r"(?:(?<=\u20ac)|(?<=\u20ac )|(?<![0-9.,])(?<![0-9] )(?=[0-9]{1,9},[0-9]{2}[ ]?\u20ac))([0-9]{1,9}),([0-9]{2})(?![0-9,])")
+_EURO_CENTS = re.compile(
+    r"(?:(?<=\u20ac)|(?<=\u20ac )|(?<![0-9.,])(?<![0-9] )(?=[0-9]{1,9},[0-9]{2}[ ]?\u20ac))"
+    r"([0-9]{1,9}),([0-9]{2})(?![0-9,])"
+)
 _FIRST_WORD = re.compile(r"\s*([^\W\d_]+)")
-_FACTORS = frozenset("pi sin cos tan cot csc ln log exp sqrt arcsin arccos arctan theta infinity".split())
+_FACTORS = frozenset(
+    (*("pi", "sin", "cos", "tan", "cot", "csc", "log", "ln", "exp", "sqrt"), *("arcsin", "arccos", "arctan", "theta"))
+)
 _FUNCTION_OF = re.compile(r"(?:a|arc)?(?:sin|cos|tan|cot|log|ln|exp)h?[xyzt]")
 _VARIABLES = frozenset("abcwxyz")
 _HOURS = frozenset(("am", "pm"))
@@ -139,7 +144,11 @@ def plain_fractions(text: str) -> str:
 
 def _repeated(found: re.Match[str]) -> str:
     """`0.1\\overline{6}` as a fraction of integers."""
-    whole, fixed, period = found["whole"] or "0", found["fixed"], found["period"] or found["marked"].replace("\u0305", "")
+    whole, fixed, period = (
+        found["whole"] or "0",
+        found["fixed"],
+        found["period"] or found["marked"].replace("\u0305", ""),
+    )
     scale = 10 ** len(fixed)
     value = Fraction(int(whole + fixed), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))
     return f"{value.numerator}/{value.denominator}"

@@ -2,15 +2,22 @@
 
 import re
 
-_NAMES = "sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan asin acos atan ln log lg exp sqrt cbrt abs max min"
-_NAMES += " gcd lcm mod det lim floor ceil pi theta alpha beta gamma delta lambda omega sigma infinity inf infty oo"
-FUNCTIONS = frozenset(_NAMES.split())
+FUNCTIONS = frozenset(
+    (
+        *("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"),
+        *("asin", "acos", "atan", "ln", "log", "lg", "exp", "sqrt", "cbrt", "abs", "max", "min", "gcd", "lcm", "mod"),
+        *("det", "lim", "floor", "ceil", "pi", "theta", "alpha", "beta", "gamma", "delta", "lambda", "omega", "sigma"),
+        *("infinity", "inf", "infty", "oo"),
+    )
+)
 """Words that belong to expressions and make no prose."""
 _COMMANDS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|ln|log|exp|gcd|max|min|det"
 _FUNCTION = re.compile(
     rf"(?<![\\a-zA-Z])({_COMMANDS})(?:(?=\s{{0,2}}[(\[^_\\0-9{{|]|[ ][a-z](?![a-zA-Z]))|(?=[xyzt](?![a-zA-Z])))"
 )
 _SHORTENED = re.compile(r"(?<![\\a-zA-Z])a(sin|cos|tan)(?=\s?\()")
+_LOGARITHM = re.compile(r"(?<![\\a-zA-Z])(log|\\log)[ ]?(2|10)(?=[ ]?\()")
+_SIGNED = re.compile(r"\b(?:(negative|minus)|positive|plus)[ ](?=(?:infinity|\\infty)(?![a-z]))")
 _CONSTANT = re.compile(r"(?<![\\a-zA-Z])(pi|theta|alpha|beta|gamma|lambda|omega|infinity|infty|inf|oo)(?![a-zA-Z])")
 _CONSTANTS = {"infinity": "infty", "inf": "infty", "oo": "infty"}
 _ROOT = re.compile(r"(?:([\u221a\u221b\u221c])|(?<![\\a-zA-Z])(sqrt|cbrt)|\\(sqrt)(?=\())[ ]{0,2}")
@@ -48,12 +55,10 @@ _SIGNS = {
     "\u2032": "'",
 }
 _GREEK = {
-    letter: f"\\{name} "
-    for letter, name in zip(
-        "\u03b1\u03b2\u03b3\u03b4\u03b5\u03b8\u03bb\u03bc\u03c0\u03c1\u03c3\u03c4\u03c6\u03c9\u0394\u03a9",
-        "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi omega Delta Omega".split(),
-        strict=True,
-    )
+    **{"\u03b1": "\\alpha ", "\u03b2": "\\beta ", "\u03b3": "\\gamma ", "\u03b4": "\\delta ", "\u03b5": "\\epsilon "},
+    **{"\u03b8": "\\theta ", "\u03bb": "\\lambda ", "\u03bc": "\\mu ", "\u03c0": "\\pi ", "\u03c1": "\\rho "},
+    **{"\u03c3": "\\sigma ", "\u03c4": "\\tau ", "\u03c6": "\\phi ", "\u03c9": "\\omega "},
+    **{"\u0394": "\\Delta ", "\u03a9": "\\Omega "},
 }
 _TRANSLATED = str.maketrans(_SIGNS | _GREEK)
 _ASCII_SIGNS = (("+/-", "\\pm "), ("+-", "\\pm "), ("<=", "\\le "), (">=", "\\ge "), ("!=", "\\ne "))
@@ -68,41 +73,45 @@ def as_commands(expression: str) -> str:
         expression = expression.replace(sign, command)
     expression = _POWER.sub(lambda power: f"^{{{power[1]}}}" if power[1] else "^", expression)
     expression = _BRACKETED_POWER.sub(r"^{\1}", expression)
+    expression = _SIGNED.sub(lambda sign: "-" if sign[1] else "", expression)
+    expression = _LOGARITHM.sub(r"\\log_{\2}", expression)
     expression = _SHORTENED.sub(r"\\arc\1", expression)
     expression = _FUNCTION.sub(r"\\\1 ", expression)
     return _CONSTANT.sub(lambda name: f"\\{_CONSTANTS.get(name[1], name[1])} ", expression)
 
 
 def _rooted(expression: str) -> str:
-    """The roots in LaTeX: of what is in brackets, of a number, or of a letter."""
+    """The roots in LaTeX: of what is in brackets, of a number, or of a letter. One pass, however deep they nest."""
+    closing: dict[int, int] | None = None
+    edits: dict[int, tuple[int, str]] = {}
+    for root in _ROOT.finditer(expression):
+        command = f"\\sqrt{_ROOTS.get(root[1] or root[2] or '', '')}"
+        closing = _closing(expression) if closing is None else closing
+        if found := _RADICAND.match(expression, root.end()):
+            edits[root.start()] = (found.end(), f"{command}{{{found[0]}}}")
+        elif root.end() in closing:
+            edits[root.start()] = (root.end() + 1, f"{command}{{")
+            edits[closing[root.end()]] = (closing[root.end()] + 1, "}")
+        elif root[1] or expression.startswith("{", root.end()):
+            edits[root.start()] = (root.end(), command)
     written: list[str] = []
     start = 0
-    for root in _ROOT.finditer(expression):
-        if root.start() < start:
-            continue
-        command = f"\\sqrt{_ROOTS.get(root[1] or root[2] or '', '')}"
-        inner, end = _radicand(expression, root.end())
-        if end > root.end():
-            written += [expression[start : root.start()], command, "{", _rooted(inner), "}"]
-            start = end
-        elif root[1] or expression.startswith("{", root.end()):
-            written += [expression[start : root.start()], command]
-            start = root.end()
-    return "".join([*written, expression[start:]]) if written else expression
+    for place, (end, text) in sorted(edits.items()):
+        written += [expression[start:place], text]
+        start = end
+    return "".join([*written, expression[start:]])
 
 
-def _radicand(expression: str, start: int) -> tuple[str, int]:
-    """What a root stands before, and where it ends; where it began if that is neither bracket, number nor letter."""
-    if found := _RADICAND.match(expression, start):
-        return found[0], found.end()
-    if not expression.startswith("(", start):
-        return "", start
-    depth = 0
-    for place in range(start, len(expression)):
-        depth += {"(": 1, ")": -1}.get(expression[place], 0)
-        if depth == 0:
-            return expression[start + 1 : place], place + 1
-    return "", start
+def _closing(expression: str) -> dict[int, int]:
+    """Where each round bracket closes that does."""
+    opened: list[int] = []
+    closing: dict[int, int] = {}
+    for place, letter in enumerate(expression):
+        if letter == "(":
+            opened.append(place)
+        elif letter == ")" and opened:
+            closing[opened.pop()] = place
+    return closing
 
 
 def _script(found: re.Match[str]) -> str:

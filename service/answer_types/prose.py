@@ -6,7 +6,12 @@ from service.answer_types.plain_math import FUNCTIONS
 from service.answer_types.units import is_unit
 
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
-_SHORT = frozenset("so is it we by of at if in as to be he no on up us my go do me an am".split())
+_SHORT = frozenset(
+    (
+        *("so", "is", "it", "we", "by", "of", "at", "if", "in", "as", "to", "be", "he", "no", "on", "up", "us"),
+        *("my", "go", "do", "me", "an", "am"),
+    )
+)
 _JOINTS = frozenset(("and", "or", "square", "sq", "cubic", "units", "unit"))
 
 

@@ -1,4 +1,4 @@
-"""Solutions as one list: `x = 3 or x = 4` is `3,4`, `x < 1 or x > 3` a union of intervals, `x =` before a value goes."""
+"""Solutions as one list: `x = 3 or x = 4` is `3,4`, `x < 1 or x > 3` a union, and `x =` before a value goes."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ _CALLED = (
     r"(?:\s?_(?:[0-9a-zA-Z]|\{[^{}=]{1,12}\}))?(?:\^\{-1\})?(?:\s?\([a-zA-Z0-9,]{1,8}\))?"
 )
 _NAMED = re.compile(rf"\s*({_CALLED})\s*=\s*(?=[^=]{{1,2000}}\Z)")
+_POINT_NAME = re.compile(r"\A\s*\([a-z](?:\s?,\s?[a-z]){1,5}\)\s*=(?=\s*\()")
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _LETTER = re.compile(r"\s*([a-zA-Z])\s*")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _ORDER = re.compile(r"(<|>|\\le(?![a-z])|\\ge(?![a-z]))")
@@ -44,6 +46,7 @@ def _value(equation: str) -> str:
         return "=".join(sorted((one[1], other[1])))
     if other and "=" not in left and not _holds(left, other[1]):
         return left
+    equation = _POINT_NAME.sub("", equation, count=1)
     named = _NAMED.match(equation)
     return equation if named is None or _holds(equation[named.end() :], named[1]) else equation[named.end() :]
 
@@ -56,7 +59,21 @@ def _values(parts: Sequence[str]) -> str:
     if first and len(names) == 1 and all(found or "=" not in part for found, part in zip(named, parts, strict=True)):
         values = [part[found.end() :] if found else part for found, part in zip(named, parts, strict=True)]
         return ",".join(value.strip() for value in values)
+    if all(named) and (point := _point(parts)):
+        return point
     return ",".join(part.strip() for part in parts)
+
+
+def _point(parts: Sequence[str]) -> str:
+    """`y = 2, x = 1` as the point (1,2), where the letters follow each other in the alphabet."""
+    sides = (part.replace(" ", "").partition("=") for part in parts)
+    values = {name: value for name, _, value in sides}
+    names = "".join(sorted(values))
+    if len(values) != len(parts) or len(names) != len(parts) or names not in _ALPHABET:
+        return ""
+    if any(_holds(value, name) for value in values.values() for name in names):
+        return ""
+    return f"({','.join(values[name] for name in names)})"
 
 
 def _holds(value: str, name: str) -> bool:

@@ -48,7 +48,8 @@ _SHORT_WORDS = frozenset({"in", "pt"})
 _UNITS = {name: unit for unit, names in _SPELLED.items() for name in names.split()}
 _UNITS |= {unit: unit for unit in _SPELLED if unit not in _SHORT_WORDS}
 _TRAILING = re.compile(
-    r"(?:(?:\\[ ,;!])|[ ~-]){0,2}(?:\\(?:text|mathrm|mbox|textrm)[ ]?\{[ ]?)?(?:(?P<power>square|sq\.?|cubic|cu\.?)[ ])?"
+    r"(?:(?:\\[ ,;!])|[ ~-]){0,2}(?:\\(?:text|mathrm|mbox|textrm)[ ]?\{[ ]?)?"
+    r"(?:(?P<power>square|sq\.?|cubic|cu\.?)[ ])?"
     r"(?P<unit>\^\{?\\circ\}?|\\degree|\\?%|[\u00b0\u00a2\u20ac\u00a3\u00a5\u20b9]|[A-Za-z]{1,20}(?![A-Za-z0-9_']))"
 )
 _POWER = re.compile(r"[ ]?\}?(?:\^\{?([23])\}?|([\u00b2\u00b3])|[ ](squared|cubed)\b)")
