@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pydantic import BaseModel
 
@@ -26,6 +27,8 @@ _NAME_AND_EQUALS = re.compile(r"\s*[A-Za-z]{2,20}\s*=")
 _LED = re.compile(r"\s*[A-Za-z]{2,20}[*_]{0,2}\s*:")
 _SAID = re.compile(r"[^\W_]|\\[a-zA-Z]|[\u221e\u2205\u211d\u221a\u03c0]")
 _LAST_KEY = re.compile(r"[\"']\s{0,8}:\s{0,8}(?:null|None|[\"'][\s_.?-]{0,40}[\"']|[_.?-]{1,40})?[\s}\]]{0,80}")
+_REMEMBERED = 512
+"""Samples of one question answer alike: a spelling is put into its canonical form once."""
 _IS_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '\u2019-][^\W\d_]+){0,30}")
 _NUMBERS = re.compile(r"-?[0-9][0-9./]{0,40}(?:,?[ ](?:and[ ]|or[ ])?-?[0-9][0-9./]{0,40}){1,20}")
 _NOTHING = frozenset(("", "null", "n/a"))
@@ -63,7 +66,8 @@ class Math:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The expression that the completion answers with, or None."""
         for evidence, spelling in _found(reading.window(text)):
-            if answer := _settled(spelling):
+            spelling = spelling.strip()
+            if len(spelling) <= reading.MAX_ANSWER_CHARS and (answer := _settled(spelling)):
                 key = answer.casefold() if _IS_WORDS.fullmatch(answer) else None
                 return Extraction(answer, spelling[:200], evidence, key=key, apart=unit_of(spelling))
         return None
@@ -73,6 +77,7 @@ class Math:
         return left.identity == right.identity and not left.clashes(right)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _settled(spelling: str) -> str:
     """The canonical spelling that is also what reading it as a completion gives; empty if there is none."""
     answer = canonical(spelling)
