@@ -118,11 +118,11 @@ class Classifier:
         alike.sort(key=lambda one: one[0].apart != extraction.apart)
         if alike or self._type.exact:
             return alike[0][1] if alike else None
-        groups = self._groups[:MAX_COMPARED]
+        pairs = [*zip(self._groups[:MAX_COMPARED], self.classes, strict=False)]
         if self._judge is not None:
-            place = await self._judge.place(extraction.answer, [list(_forms(group.members)) for group in groups])
-            return None if place is None else self.classes[place]
-        pairs = zip(groups, self.classes, strict=False)
+            pairs = [(group, found) for group, found in pairs if not group.speaker.clashes(extraction)]
+            place = await self._judge.place(extraction.answer, [list(_forms(group.members)) for group, _ in pairs])
+            return None if place is None else pairs[place][1]
         return next((published for group, published in pairs if self._type.same(group.speaker, extraction)), None)
 
 

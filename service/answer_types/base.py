@@ -27,6 +27,8 @@ class Judgement:
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the two are the same answer."""
+        if left.clashes(right):
+            return False
         return left.identity == right.identity or frozenset((left.answer, right.answer)) in self.equal
 
 

@@ -2,46 +2,39 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import Options
-from service.answer_types.numerals import plain_fractions, print_number, read_quantity
+from service.answer_types.expressions import canonical, unit_of, unwrap
+from service.answer_types.numerals import read_quantity
+from service.answer_types.plain_math import as_commands
+from service.answer_types.prose import has_words
 from service.candidates import Extraction, Task
 
 _MARKS = (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
-_DROPPED = re.compile(
-    r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|mathrm|mathbf|textbf|operatorname|quad|qquad)(?![a-zA-Z])"
-    r"|(?<!\\)\\[!,;: ]|\^\{?\\circ\}?|\\(?:degree|\$|%)|[$\u00b0]"
-)
-_SPACE = re.compile(r"(\\[a-zA-Z]+)[\s~]+(?=[a-zA-Z])|[\s~]+")
-_UNITS = re.compile(r"\\(?:text|mbox)\{[^{}]{0,60}\}(?:\^\{?[23]\}?)?$")
-_WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
-_SHORT_FRACTION = re.compile(r"\\frac(?:([0-9])([0-9])|([0-9a-z])\{|\{([0-9a-z]+)\}([0-9a-z])(?![0-9]))")
-_SHORT_ROOT = re.compile(r"\\sqrt([0-9a-z])")
-_NAMED = re.compile(r"(?:[a-zA-Z]|[a-zA-Z]\([a-z]\))=(?=[^=]{1,2000}$)")
 _PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}[.,;:]?|[aAI]")
-_LONE_SCRIPT = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
-_SLASH = re.compile(r"(?<![0-9a-zA-Z)}])(-?)([0-9]{1,50})/([0-9]{1,50})(?![0-9a-zA-Z({/])")
-_DECIMAL = re.compile(r"(?<![0-9.])0?(\.[0-9]+)")
-_SPELLED: tuple[tuple[str, str], ...] = (
-    ("\\dfrac", "\\frac"),
-    ("\\tfrac", "\\frac"),
-    ("\\cfrac", "\\frac"),
-    ("\\cdot", "*"),
-    ("\\times", "*"),
+_WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
+_LINKED = re.compile(r"(?:\$|\\\))(?P<link>\s{0,3},?\s{0,3}(?:and|or)\s{0,3}|\s{0,3},\s{0,3})\Z")
+_MARKS_OF_MATH = re.compile(
+    r"\\[a-zA-Z]+|[\^=<>+*\u221a\u03c0\u2264\u2265\u221e\u00b1\u222a\u2208\u2205\u00b2\u00b3]|^[(\[{].*,.*[)\]}]$"
+    r"|[0-9)][a-z]\b|[0-9]\s?(?:pi\b|sqrt)|\bsqrt\(|\bpi/|(?:[0-9)]|(?<![a-z])[a-z])!$"
 )
-_SPELLED += (
-    ("\\leq", "\\le"),
-    ("\\varnothing", "\\emptyset"),
-    ("\\geq", "\\ge"),
-    ("\\{", "{"),
-    ("\\}", "}"),
-    ("\u2212", "-"),
-    ("\u03c0", "\\pi"),
+_SIDE_BY_SIDE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}[ ,;]+[a-zA-Z]{2,}")
+_NAME_AND_EQUALS = re.compile(r"\s*[A-Za-z]{2,20}\s*=")
+_LED = re.compile(r"\s*[A-Za-z]{2,20}[*_]{0,2}\s*:")
+_SAID = re.compile(r"[^\W_]|\\[a-zA-Z]|[\u221e\u2205\u211d\u221a\u03c0]")
+_LAST_KEY = re.compile(r"[\"']\s{0,8}:\s{0,8}(?:null|None|[\"'][\s_.?-]{0,40}[\"']|[_.?-]{1,40})?[\s}\]]{0,80}")
+_REMEMBERED = 512
+"""Samples of one question answer alike: a spelling is put into its canonical form once."""
+_IS_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '\u2019-][^\W\d_]+){0,30}")
+_NUMBERS = re.compile(r"-?[0-9][0-9./]{0,40}(?:,?[ ](?:and[ ]|or[ ])?-?[0-9][0-9./]{0,40}){1,20}")
+_NOTHING = frozenset(("", "null", "n/a"))
+_EXCLAIMED = re.compile(
+    r"(?:(?:^|[a-zA-Z:] )-?\$?[0-9][0-9.,]{0,80}|=[^=]{0,80}[0-9]|[a-zA-Z]{2}|[a-zA-Z,] [a-zA-Z])\Z"
 )
-_SPELLED += (("\u221a", "\\sqrt"), ("\u221e", "\\infty"), ("\\lbrace", "{"), ("\\rbrace", "}"), ("\u222a", "\\cup"))
 
 
 class MathOptions(Options):
@@ -52,8 +45,10 @@ class Math:
     """An expression. A number is compared by exact value, anything else by a canonical spelling of its LaTeX.
 
     The canonical spelling drops white space, sizes (`\\left`), a trailing unit, `x =` before a value, and unifies
-    fractions, roots and scripts: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one. It does no algebra: that `x+1` and
-    `1+x` are one answer is for the judge to say (Math-Verify, service/equality). A class prints its most frequent form.
+    fractions, roots, scripts, Unicode and what a keyboard has: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one, `√2` and
+    `sqrt(2)` too. It does no algebra: that `x+1` and `1+x` are one answer is for the judge to say (Math-Verify,
+    service/equality). A class prints its most frequent form. Two known units, or bases, keep answers apart; "5 cm"
+    equals "5". Words are compared without regard to case.
 
     Evidence, in this order: `boxed`, `json`, `hashes`, `whole` (short, and no more than one expression), `phrase` (the
     last one), `last_formula` (the last `$...$` of the last 4,000 characters, or what ends the last line after its last
@@ -71,25 +66,18 @@ class Math:
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The expression that the completion answers with, or None."""
         for evidence, spelling in _found(reading.window(text)):
-            if answer := _settled(spelling):
-                return Extraction(answer, spelling[:200], evidence)
+            spelling = spelling.strip()
+            if len(spelling) <= reading.MAX_ANSWER_CHARS and (answer := _settled(spelling)):
+                key = answer.casefold() if _IS_WORDS.fullmatch(answer) else None
+                return Extraction(answer, spelling[:200], evidence, key=key, apart=unit_of(spelling))
         return None
 
     def same(self, left: Extraction, right: Extraction) -> bool:
-        """True if the canonical spellings are equal; a judge finds more."""
-        return left.identity == right.identity
+        """True if the canonical spellings are equal and the units do not differ; a judge finds more."""
+        return left.identity == right.identity and not left.clashes(right)
 
 
-def canonical(expression: str) -> str:
-    """The one spelling of an expression; a number's is that of `print_number`. Empty if nothing is left."""
-    for _ in range(8):
-        again = _rewritten(expression)
-        if again == expression:
-            return again
-        expression = again
-    return expression
-
-
+@lru_cache(maxsize=_REMEMBERED)
 def _settled(spelling: str) -> str:
     """The canonical spelling that is also what reading it as a completion gives; empty if there is none."""
     answer = canonical(spelling)
@@ -102,82 +90,103 @@ def _settled(spelling: str) -> str:
 
 
 def looks_like_math(text: str) -> bool:
-    """True for an expression and false for prose: formula marks, and no two words side by side outside `\\text`."""
-    bare = _WORDS.sub("", reading.unwrap(text))
-    if re.search(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}[ ,;]+[a-zA-Z]{2,}", bare):
+    """True for an expression and false for prose: formula marks, and no words of a language outside `\\text`."""
+    bare = _WORDS.sub("", unwrap(text))
+    if _SIDE_BY_SIDE.search(as_commands(bare)) and has_words(bare):
         return False
-    return bool(
-        re.search(r"\\[a-zA-Z]+|[\^=<>+*\u221a\u03c0\u2264\u2265\u221e]|^[(\[{].*,.*[)\]}]$|[0-9)][a-z]\b", bare)
-    )
-
-
-def _rewritten(expression: str) -> str:
-    expression = reading.unwrap(expression)
-    if quantity := read_quantity(plain_fractions(expression)):
-        return print_number(quantity.value)
-    expression = _UNITS.sub("", expression) or expression
-    expression = _WORDS.sub(r" \1 ", expression)
-    for spelled, one in _SPELLED:
-        expression = expression.replace(spelled, one)
-    expression = _DROPPED.sub("", expression)
-    expression = _SPACE.sub(lambda space: f"{space[1]} " if space[1] else "", expression)
-    expression = _SHORT_FRACTION.sub(_whole_fraction, expression)
-    expression = _SHORT_ROOT.sub(r"\\sqrt{\1}", expression)
-    expression = _LONE_SCRIPT.sub(r"\1\2", expression)
-    expression = _SLASH.sub(r"\1\\frac{\2}{\3}", expression)
-    expression = _DECIMAL.sub(r"0\1", expression)
-    expression = _NAMED.sub("", expression, count=1) if _NAMED.match(expression) else expression
-    return expression.rstrip(".,;:")
-
-
-def _whole_fraction(short: re.Match[str]) -> str:
-    if short[1]:
-        return f"\\frac{{{short[1]}}}{{{short[2]}}}"
-    if short[3]:
-        return f"\\frac{{{short[3]}}}{{"
-    return f"\\frac{{{short[4]}}}{{{short[5]}}}"
+    if (" " in bare or ":" in bare) and (_LED.match(bare) or has_words(_NAME_AND_EQUALS.sub("", bare, count=1))):
+        return False
+    return _MARKS_OF_MATH.search(bare) is not None
 
 
 def _found(text: str) -> Iterator[tuple[str, str]]:
     if (box := reading.boxed(text)) is not None:
         yield "boxed", box
     for value in reading.json_answers(text):
-        yield "json", value
+        if value.lower() not in _NOTHING and _SAID.search(value):
+            yield "json", value
+    if _left_open(text):
+        return
     for line in reading.hashes(text):  # after JSON: a heading of Markdown has the same mark
         yield "hashes", line
     whole = text.strip()
-    if 0 < len(whole) <= 300 and "\n" not in whole and (looks_like_math(whole) or read_quantity(reading.unwrap(whole))):
-        yield "whole", whole
+    if 0 < len(whole) <= 300 and "\n" not in whole and _is_expression(whole):
+        yield "whole", _calm(whole)
     for line in reading.phrases(text):
-        sentence = reading.first_sentence(reading.without_adverb(line))
-        yield "phrase", _formula(sentence) or sentence
+        sentence = reading.first_sentence(reading.without_adverb(_without_bullet(line, text)))
+        yield "phrase", _formula(sentence) or _calm(sentence)
     yield from _last(text)
 
 
 def _last(text: str) -> Iterator[tuple[str, str]]:
     line = reading.last_line(text)
-    for formula in (_formula(text[-reading.TAIL_CHARS :]), _unmarked_formula(line)):
+    for formula in (_formula(text[-reading.TAIL_CHARS :]), _unmarked_formula(_calm(line))):
         if formula:
             yield "last_formula", formula
-    if 0 < len(line) <= 160:
-        yield "last_line", line
+    if 0 < len(line) <= 160 and _SAID.search(line):
+        yield "last_line", _calm(line)
+
+
+def _left_open(text: str) -> bool:
+    """True if the text ends with JSON whose "answer" is empty or null: what else it holds is no answer."""
+    key = text.rfind("answer", -reading.TAIL_CHARS)
+    return key >= 0 and _LAST_KEY.fullmatch(text, key + len("answer"), len(text.rstrip())) is not None
+
+
+def _calm(text: str) -> str:
+    """The text without an exclamation mark that ends a sentence and is no factorial."""
+    bare = text.rstrip(" *_!")
+    return bare if "!" in text[len(bare) :] and _EXCLAIMED.search(bare[-100:]) else text
+
+
+def _without_bullet(line: str, text: str) -> str:
+    return line[2:] if line.startswith(("- ", "* ")) and f"\n{line}" in text else line
 
 
 def _unmarked_formula(line: str) -> str:
     """What follows the line's last word, if it is a number or an expression and prose stands before it."""
     pieces = line.split(" ")
     start = len(pieces)
-    while start > 0 and not _PLAIN_WORD.fullmatch(pieces[start - 1]):
+    while start > 0 and (pieces[start - 1] in ("and", "or") or not _PLAIN_WORD.fullmatch(pieces[start - 1])):
         start -= 1
-    tail = reading.unwrap(" ".join(pieces[start:]))
-    fits = 0 < start < len(pieces) and len(tail) <= 160
-    return tail if fits and (read_quantity(tail) or looks_like_math(tail)) else ""
+    while start < len(pieces) and pieces[start] in ("and", "or"):
+        start += 1
+    tail = unwrap(" ".join(pieces[start:]))
+    return tail if 0 < start < len(pieces) and len(tail) <= 160 and _is_expression(tail) else ""
+
+
+def _is_expression(text: str) -> bool:
+    bare = reading.unwrap(text)
+    return looks_like_math(text) or read_quantity(bare) is not None or _NUMBERS.fullmatch(bare) is not None
 
 
 def _formula(text: str) -> str:
-    """The last formula between dollars or brackets in the text; empty if there is none."""
+    """The last formula between dollars or brackets in the text, with those that "and" and "or" link to it."""
+    body, formula = _last_formula(text)
+    linked = formula
+    for _ in range(8):
+        link = _LINKED.search(body[-24:])
+        if not formula or link is None:
+            return formula
+        words = link["link"].strip(" ,\n")
+        body, before = _last_formula(body[: len(body) - len(link["link"])])
+        if not before or before.partition("=")[1] != formula.partition("=")[1] or not _alike(before, formula):
+            return formula
+        linked = f"{before} {words or ','} {linked}"
+        formula = linked if words else formula
+    return formula
+
+
+def _alike(one: str, other: str) -> bool:
+    """True for two values, or values of one name."""
+    names = [each.partition("=")[0].strip() if "=" in each else "" for each in (one, other)]
+    return names[0] == names[1]
+
+
+def _last_formula(text: str) -> tuple[str, str]:
+    """What stands before the last formula, and the formula; empty if there is none."""
     left, right = max(_MARKS, key=lambda pair: text.rfind(pair[1]))
     body, mark, _ = text.rpartition(right)
     body = body.rstrip("$") if right == "$" else body
-    _, opened, formula = body.rpartition(left)
-    return formula if mark and opened else ""
+    before, opened, formula = body.rpartition(left)
+    return (before.rstrip("$") if left == "$" else before, formula) if mark and opened else ("", "")

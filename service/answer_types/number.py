@@ -1,5 +1,6 @@
 """`number`: the answer is one number, equal by exact value."""
 
+import re
 from fractions import Fraction
 from itertools import islice
 from typing import Literal
@@ -39,6 +40,10 @@ _REASONS = frozenset(
     ]
 )
 _EXPRESSION = frozenset("\\^+*=<>(){}[]|/")
+
+
+_SHARE = re.compile(r"an?[ ](half|third|quarter|fifth|tenth)(?:[ ]of[ ][a-z ]{1,60})?", re.IGNORECASE)
+_FACTORIAL = re.compile(r"[0-9)}]!+[\s$.)\\]{0,8}\Z")
 
 
 class NumberOptions(Options):
@@ -83,13 +88,15 @@ class Number:
         """The number that the completion answers with, or None."""
         text = plain_fractions(reading.window(text))
         for evidence, segment in reading.marked(text):
-            found, settled = _in_marked(segment)
+            found, settled = (None, True) if _is_factorial(segment, evidence) else _in_marked(segment)
             if found or settled:
                 return self._extraction(found, evidence)
+        if share := _SHARE.fullmatch(reading.unwrap(text)):
+            text = f"one {share[1]}"
         if whole := read_quantity(reading.unwrap(text)):
             return self._extraction(whole, "whole")
         for line in reading.phrases(text):
-            found, settled = _in_phrase(line)
+            found, settled = _in_phrase(_without_bullet(line, text))
             if found or settled:
                 return self._extraction(found, "phrase")
         return self._extraction(last_figures(text[-reading.TAIL_CHARS :]), "last_number")
@@ -115,6 +122,11 @@ class Number:
         return Extraction(print_number(value), found.spelling[:200], evidence, key=value, apart=unit)
 
 
+def _is_factorial(segment: str, evidence: str) -> bool:
+    """True for "10!" in a box, where the mark is no full stop."""
+    return evidence == "boxed" and _FACTORIAL.search(segment) is not None
+
+
 def _in_marked(segment: str) -> tuple[Quantity | None, bool]:
     """The number of a marked answer; and True if the mark settles that there is none."""
     bare = reading.unwrap(segment)
@@ -136,11 +148,20 @@ def _in_phrase(line: str) -> tuple[Quantity | None, bool]:
         sentence = sentence.partition(" but ")[2] or sentence.partition(" rather ")[2]
     if whole := read_quantity(reading.unwrap(sentence)):
         return whole, True
+    if sentence.lower().startswith("between "):
+        return None, True
+    if share := _SHARE.fullmatch(reading.unwrap(sentence)):
+        return read_quantity(f"one {share[1]}"), True
     first = next(find_figures(sentence), None)
     if first is None:
         return find_word_number(sentence), False
     end, number = first
     return _result(sentence[end:]) or number, True
+
+
+def _without_bullet(line: str, text: str) -> str:
+    """The line without the bullet of a list that stands on it alone: of "Answer:\\n- 42" the dash is no minus."""
+    return line[2:] if line.startswith(("- ", "* ")) and f"\n{line}" in text else line
 
 
 def _result(sentence: str) -> Quantity | None:

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from service.answer_types.figures import AREA, EUROPEAN, FIND, TIMES_TEN, UNIT, WHOLE
 from service.answer_types.number_words import Worded, find_words
-from service.answer_types.units import unit_after, unit_before
+from service.answer_types.units import is_unit, unit_after, unit_before
 
 MAX_DIGITS = 400
 _MAX_PART = 10**MAX_DIGITS
@@ -39,6 +39,22 @@ _SHORT = {"k": 10**3, "m": 10**6, "mn": 10**6, "mln": 10**6, "b": 10**9, "bn": 1
 _WIDE = str.maketrans("\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e\uff05", "0123456789.%")
 _IS_WIDE = re.compile("[\uff10-\uff19\uff0e\uff05]")
 _E = re.compile("[eE]")
+_REPEATING = re.compile(
+    r"(?<![0-9.])(?P<whole>[0-9]{0,40})\.(?P<fixed>[0-9]{0,40})"
+    r"(?:\\(?:overline|bar)[ ]?(?:\{[ ]?(?P<period>[0-9]{1,40})[ ]?\})|(?P<marked>(?:[0-9]\u0305){1,40}))"
+)
+_EURO_CENTS = re.compile(
+    r"(?:(?<=\u20ac)|(?<=\u20ac )|(?<![0-9.,])(?<![0-9] )(?=[0-9]{1,9},[0-9]{2}[ ]?\u20ac))"
+    r"([0-9]{1,9}),([0-9]{2})(?![0-9,])"
+)
+_FIRST_WORD = re.compile(r"\s*([^\W\d_]+)")
+_FACTORS = frozenset(
+    (*("pi", "sin", "cos", "tan", "cot", "csc", "log", "ln", "exp", "sqrt"), *("arcsin", "arccos", "arctan", "theta"))
+)
+_FUNCTION_OF = re.compile(r"(?:a|arc)?(?:sin|cos|tan|cot|log|ln|exp)h?[xyzt]")
+_VARIABLES = frozenset("abcwxyz")
+_HOURS = frozenset(("am", "pm"))
+_VOWEL = re.compile("[aeiouAEIOU\u0080-\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +75,15 @@ class Quantity:
 def read_quantity(text: str) -> Quantity | None:
     """The number that the whole of `text` is, with or without a currency and a unit; None if it is anything else.
 
-    "5x" is not a number with a unit: a unit of one letter stands apart.
+    "5x" and "5 x" are no numbers with a unit: a unit of one letter is a known one and stands apart. Neither are
+    "2 pi", "3 sin x" and "2ab".
     """
     text = plain_fractions(text).strip()
     found = WHOLE.match(text)
     if found is None:
         return _read_words(text)
     unit = UNIT.fullmatch(text, found.end())
-    if unit is None or (unit["words"] and len(unit[0]) == 1):
+    if unit is None or _is_factor(unit):
         return None
     return _quantity(found, text)
 
@@ -110,14 +127,31 @@ def print_number(value: Fraction) -> str:
 
 
 def plain_fractions(text: str) -> str:
-    """The text with "½" and its like written as 1/2, and with figures of the usual width."""
+    """The text with "½" and its like written as 1/2, repeating decimals as fractions, and figures of the usual width.
+
+    In "€12,50" and "12,50 €" the comma is the decimal one.
+    """
+    if "\\overline" in text or "\\bar" in text or "\u0305" in text:
+        text = _REPEATING.sub(_repeated, text)
     if text.isascii():
         return text
     text = text.translate(_WIDE) if _IS_WIDE.search(text) else text
     for sign, spelled in _VULGAR.items():
         if sign in text:
             text = text.replace(f" {sign}", f" {spelled}").replace(sign, f" {spelled}")
-    return text
+    return _EURO_CENTS.sub(r"\1.\2", text) if "\u20ac" in text else text
+
+
+def _repeated(found: re.Match[str]) -> str:
+    """`0.1\\overline{6}` as a fraction of integers."""
+    whole, fixed, period = (
+        found["whole"] or "0",
+        found["fixed"],
+        found["period"] or found["marked"].replace("\u0305", ""),
+    )
+    scale = 10 ** len(fixed)
+    value = Fraction(int(whole + fixed), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))
+    return f"{value.numerator}/{value.denominator}"
 
 
 def _read_words(text: str) -> Quantity | None:
@@ -132,6 +166,26 @@ def _word_quantity(words: Worded, text: str) -> Quantity:
     unit, end = unit_after(text, words.end) or (None, words.end)
     percent = unit == "%"
     return Quantity(words.value, percent, text[words.start : end], words.start, words.end, None if percent else unit)
+
+
+def _is_factor(unit: re.Match[str]) -> bool:
+    """True where what follows a number is no unit, but what it is multiplied by."""
+    words = unit["words"] or unit["styled"] or ""
+    first = _FIRST_WORD.match(words)
+    if first is None:
+        return False
+    name, styled = first[1], unit["styled"] is not None
+    apart = styled or unit.string[unit.start("words") - 1].isspace()
+    alone = len(words.rstrip("$. \u00b2\u00b3")) == len(name)
+    if len(name) == 1:
+        return alone and (not apart or not (is_unit(name) or name.isupper()))
+    if name.lower() in _FACTORS or _FUNCTION_OF.fullmatch(name):
+        return True
+    if styled or is_unit(name) or not name.islower():
+        return False
+    if not apart:
+        return len(name) < 4 or _VOWEL.search(name) is None
+    return alone and (_VARIABLES.issuperset(name) or (len(name) == 2 and name not in _HOURS))
 
 
 def _is_of_unit(found: re.Match[str]) -> bool:

@@ -49,20 +49,41 @@ _UNITS = {name: unit for unit, names in _SPELLED.items() for name in names.split
 _UNITS |= {unit: unit for unit in _SPELLED if unit not in _SHORT_WORDS}
 _TRAILING = re.compile(
     r"(?:(?:\\[ ,;!])|[ ~-]){0,2}(?:\\(?:text|mathrm|mbox|textrm)[ ]?\{[ ]?)?"
-    r"(\^\{?\\circ\}?|\\degree|\\?%|[\u00b0\u00a2\u20ac\u00a3\u00a5\u20b9]|[A-Za-z]{1,20}(?![A-Za-z0-9_']))"
+    r"(?:(?P<power>square|sq\.?|cubic|cu\.?)[ ])?"
+    r"(?P<unit>\^\{?\\circ\}?|\\degree|\\?%|[\u00b0\u00a2\u20ac\u00a3\u00a5\u20b9]|[A-Za-z]{1,20}(?![A-Za-z0-9_']))"
 )
+_POWER = re.compile(r"[ ]?\}?(?:\^\{?([23])\}?|([\u00b2\u00b3])|[ ](squared|cubed)\b)")
+_CUBES = frozenset(("3", "\u00b3", "cubed"))
+_WITHOUT_POWERS = frozenset(("%", "deg", "rad", "$", "\u20ac", "\u00a3", "\u00a5", "\u20b9", "cent"))
 _LEADING = re.compile(r"US\\?\$|\\?\$|USD|EUR|\\pounds|[\u20ac\u00a3\u00a5\u20b9]")
 _MATHS_CHARS = 200
 
 
 def unit_after(text: str, place: int) -> tuple[str, int] | None:
-    """The known unit that follows a number, and where its spelling ends; None if there is none."""
+    """The known unit that follows a number, and where its spelling ends; None if there is none.
+
+    An area or a volume has its power: "15 square feet" and "15 ft^2" are both of "ft^2".
+    """
     found = _TRAILING.match(text, place)
-    if found is None:
+    unit = _unit(found["unit"]) if found else None
+    if found is None or unit is None:
         return None
-    name = found[1]
-    unit = _UNITS.get(name) or (_UNITS.get(name.lower()) if len(name) > 1 else None)
-    return (unit, found.end()) if unit else None
+    if unit in _WITHOUT_POWERS:
+        return unit, found.end()
+    if found["power"]:
+        return f"{unit}^{2 if found['power'].startswith('s') else 3}", found.end()
+    if power := _POWER.match(text, found.end()):
+        return f"{unit}^{3 if _CUBES.intersection(power.groups()) else 2}", power.end()
+    return unit, found.end()
+
+
+def is_unit(word: str) -> bool:
+    """True for the spelling of a known unit."""
+    return _unit(word) is not None or word.lower() in _SHORT_WORDS
+
+
+def _unit(name: str) -> str | None:
+    return _UNITS.get(name) or (_UNITS.get(name.lower()) if len(name) > 1 else None)
 
 
 def unit_before(sign: str, text: str, end: int) -> str | None:

@@ -4,6 +4,7 @@ import logging
 import math
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +13,11 @@ import sympy.physics.units  # simplify loads it late, and it reads its names as 
 from math_verify import LatexExtractionConfig, parse, verify
 
 from service.equality.spelling import as_latex, is_words
-from service.equality.tamed import thorough
 
 logging.disable(logging.CRITICAL)  # Math-Verify warns that its own deadlines are off: the pool keeps them
 
-_CONFIG = (LatexExtractionConfig(boxed_match_priority=0),)
+_NORMAL = replace(LatexExtractionConfig().normalization_config, units=False)  # the a and b of `2ab` are letters
+_CONFIG = (LatexExtractionConfig(boxed_match_priority=0, normalization_config=_NORMAL),)
 _POINTS = {"i": sympy.I, "e": sympy.E, "pi": sympy.pi}
 _WARM = (
     *(r"\frac{\sqrt{3}}{2}+\pi", "x^2-3x+1", r"\{1,2\}", "(1,2)", r"[0,\infty)", r"(-\infty,2]\cup[3,4)", "y=2x+3"),
@@ -41,9 +42,13 @@ def warm_up() -> None:
 
 
 def same(left: str, right: str) -> bool:
-    """True if Math-Verify finds the two equal with either of them as the reference."""
+    """True if Math-Verify finds the two equal with either of them as the reference.
+
+    Also where one is an equation and the other what it says of one of its letters: `2x-y+3=0` and the `2x+3` that
+    is left of `y=2x+3`.
+    """
     one, other = _read(left), _read(right)
-    return _verified(one, other) or _verified(other, one)
+    return _verified(one, other) or _verified(other, one) or _solves(one, other) or _solves(other, one)
 
 
 def plain(gold: str, text: str) -> bool:
@@ -71,21 +76,19 @@ def _read(answer: str) -> tuple[Any, ...]:
     if is_words(answer):
         return ()
     text = f"\\boxed{{{as_latex(answer)}}}"
-    found = _parsed(text)
-    if not found:
-        with thorough():
-            found = _parsed(text)
+    found: list[Any] = parse(
+        text,
+        extraction_config=_CONFIG,
+        fallback_mode="no_fallback",
+        extraction_mode="first_match",  # of an unreadable answer no part is taken for the whole
+        parsing_timeout=None,
+    )
     return tuple(_complex(each) for each in found if not isinstance(each, str))
 
 
 @lru_cache(maxsize=8)
 def _plainly(text: str) -> Any:
     return parse(text, parsing_timeout=None)
-
-
-def _parsed(text: str) -> list[Any]:
-    found: list[Any] = parse(text, extraction_config=_CONFIG, fallback_mode="no_fallback", parsing_timeout=None)
-    return found
 
 
 def _complex(found: Any) -> Any:
@@ -96,6 +99,23 @@ def _complex(found: Any) -> Any:
 
 def _verified(gold: tuple[Any, ...], target: tuple[Any, ...]) -> bool:
     return bool(verify(list(gold), list(target), timeout_seconds=None))
+
+
+def _solves(equations: tuple[Any, ...], values: tuple[Any, ...]) -> bool:
+    """True if the equation has one letter more than the value, is linear in it, and holds with the value for it."""
+    if len(equations) != 1 or len(values) != 1 or not isinstance(equations[0], sympy.Equality):
+        return False
+    equation, value = equations[0], values[0]
+    if not isinstance(value, sympy.Expr) or not all(isinstance(side, sympy.Expr) for side in equation.args):
+        return False
+    letters = equation.free_symbols - value.free_symbols
+    if len(letters) != 1 or not value.free_symbols <= equation.free_symbols:
+        return False
+    (letter,) = letters
+    whole = sympy.expand(equation.lhs - equation.rhs)
+    slope = whole.coeff(letter, 1)
+    linear = slope != 0 and letter not in sympy.expand(whole - slope * letter).free_symbols
+    return linear and letter not in slope.free_symbols and sympy.simplify(whole.subs(letter, value)) == 0
 
 
 def _parts(found: Any) -> Iterable[Any]:

@@ -5,12 +5,15 @@ import re
 _OPENS_SET = re.compile(r"(?:^|[=,(\[|<>:{]|\\(?:cup|cap|setminus|in|backslash|subset|subseteq))$")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 _FUNCTIONS = re.compile(r"(?:a|arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|exp|max|min|mod|gcd|lcm|sqrt", re.IGNORECASE)
+_VARIABLES = frozenset("abcxyz")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]{1,12}\*?\}")
+_DEGREES = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?|(?<![a-zA-Z\\])[a-zA-Z])\^\\circ ?")
 _LIST = re.compile(r"[(\[{].*,.*[)\]}]", re.DOTALL)
 
 
 def as_latex(answer: str) -> str:
-    """The answer with the braces of its sets escaped: the canonical spelling writes `{1,2}`."""
+    """The answer with the braces of its sets escaped: the canonical spelling writes `{1,2}`. Degrees become radians."""
+    answer = _DEGREES.sub(r"(\1*\\frac{\\pi}{180})", answer)
     written: list[str] = []
     closers: list[str] = []
     for place, letter in enumerate(answer):
@@ -27,7 +30,8 @@ def as_latex(answer: str) -> str:
 def is_words(answer: str) -> bool:
     """True for words, which a parser takes for products of variables: `east` would equal `seat`."""
     bare = _ENVIRONMENT.sub("", answer)
-    return any(not _FUNCTIONS.fullmatch(word[0]) for word in _WORD.finditer(bare))
+    words = (word[0] for word in _WORD.finditer(bare))
+    return any(not _FUNCTIONS.fullmatch(word) and not _VARIABLES.issuperset(word) for word in words)
 
 
 def brackets(answer: str) -> str:

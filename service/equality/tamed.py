@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import sympy
@@ -13,7 +13,6 @@ from sympy.polys.monomials import MonomialOps
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,400}", re.ASCII)
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]{1,400}\.[0-9]{0,400}|\.[0-9]{1,400})(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
-_MODES = [PredictionMode.SLL]
 _MOST_VARIABLES = 12
 _OPERATIONS = ("mul", "pow", "mulpow", "ldiv", "div", "lcm", "gcd")
 
@@ -21,27 +20,29 @@ Operation = Callable[..., Any]
 
 
 def hasten() -> None:
-    """Has the LaTeX parser predict by SLL, several times as fast, except in `thorough()`.
+    """Has the LaTeX parser predict by SLL, several times as fast, and by LL what SLL cannot parse.
 
-    What SLL parses it parses as LL does; what it cannot is to be parsed again, thoroughly.
+    What SLL parses it parses as LL does. The second try is made at once, within the library's own: told of a failure it
+    would look for a smaller expression in the text, and take `x^{\\frac{1}{2}}` for a half.
     """
-    make = latex2sympy2.PSParser.__init__
+    make, parse = latex2sympy2.PSParser.__init__, latex2sympy2._Latex2Sympy.parse
+    modes = [PredictionMode.SLL]
 
     def made(self: Any, *arguments: Any, **named: Any) -> None:
         make(self, *arguments, **named)
-        self._interp.predictionMode = _MODES[-1]
+        self._interp.predictionMode = modes[-1]
+
+    def parsed(self: Any, text: str) -> Any:
+        with contextlib.suppress(Exception):
+            return parse(self, text)
+        modes.append(PredictionMode.LL)
+        try:
+            return parse(self, text)
+        finally:
+            modes.pop()
 
     latex2sympy2.PSParser.__init__ = made
-
-
-@contextlib.contextmanager
-def thorough() -> Iterator[None]:
-    """Parsing as the parser does by default."""
-    _MODES.append(PredictionMode.LL)
-    try:
-        yield
-    finally:
-        _MODES.pop()
+    latex2sympy2._Latex2Sympy.parse = parsed
 
 
 def tame() -> None:

@@ -332,3 +332,31 @@ def test_numbers_print_as_integer_decimal_or_fraction() -> None:
     """Only a decimal that ends is printed as one."""
     printed = [print_number(Fraction(p, q)) for p, q in ((4, 2), (-1, 8), (1, 3), (12345, 100))]
     assert printed == ["2", "-0.125", "1/3", "123.45"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 1_000_000", "1000000"),
+        (r"The answer is $0.\overline{3}$", "1/3"),
+        ("Answer:\n- 42", "42"),
+        ("Answer: -42", "-42"),
+        ("\u20ac12,50", "12.5"),
+        ("12,50 \u20ac", "12.5"),
+        ("The answer is a half.", "0.5"),
+        ("The answer is between 5 and 6", None),
+        ("The answer is 5-6", None),
+        ("The answer is 5'11\"", None),
+        ("9**9**9**9", None),
+        ("The answer is 9**9**9**9", None),
+        ("x/2", None),
+        (r"\boxed{10!}", None),
+        (r"\boxed{2ab}", None),
+        ("The answer is 5!", "5"),
+        ("The answer is 10-3=7", "7"),
+    ],
+)
+def test_ranges_factorials_and_lengths_are_no_number_and_more_spellings_are(text: str, answer: str | None) -> None:
+    """What is read wrongly is worse than what is not read."""
+    found = Number().extract(text, Task("?"))
+    assert (found and found.answer) == answer

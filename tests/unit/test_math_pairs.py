@@ -19,7 +19,10 @@ EQUAL: list[tuple[str, ...]] = [
     ("1000", "1,000", r"1{,}000", r"1,\!000", "10^3", r"10^{3}"),
     ("5!", "120"),
     (r"\frac{22}{7}", "22/7", r"3\frac{1}{7}"),
-    ("120", r"120\text{ cm}", r"120^\circ", r"120^{\circ}", r"120\text{ cm}^2", r"\$120"),
+    ("120", r"120\text{ cm}", r"120\,\mathrm{cm}", "120 cm"),
+    ("120", r"120^\circ", r"120^{\circ}", "120\u00b0", r"120\text{ degrees}"),
+    ("120", r"120\text{ cm}^2", r"120\text{ square centimeters}", r"120\,\text{cm}^{2}"),
+    ("120", r"\$120", r"120\text{ dollars}", r"\$120.00"),
     (r"50\%", "50%", "50"),
     (r"1.5\times10^3", "1500", r"1.5\cdot 10^{3}", "1,500"),
     ("0.333333", r"\frac{1}{3}"),
@@ -113,11 +116,7 @@ UNEQUAL: list[tuple[str, ...]] = [
     (r"\ln 2", r"\ln 3", r"\log_2 3", "0.7", r"2\ln 2"),
     ("2^n", "n^2", "2n", "2^{n+1}", "2^{-n}"),
 ]
-KNOWN: dict[tuple[str, str], str] = {
-    ("5!", "120"): "a mark at the very end is punctuation: most who write `The answer is 5!` are glad of a five",
-    ("y=2x+3", "2x-y+3=0"): "`y =` is dropped, so that a formula equals the same formula with its name",
-    ("y=3+2x", "2x-y+3=0"): "as above",
-}
+KNOWN: dict[tuple[str, str], str] = {}
 """Pairs that come out otherwise than the table says, each with the reason."""
 
 PAIRS = [(a, b, True) for group in EQUAL for a, b in combinations(group, 2)]
