@@ -34,9 +34,8 @@ _BOX = re.compile(r"\\f?box(?:ed)?[ ]{0,4}\{")
 _HASHES = re.compile(r"####")
 _JSON_KEY = re.compile(r"""["'](?:final[_ ]?)?answer["'][ \t]{0,8}:\s{0,8}""", re.IGNORECASE)
 _JSON_CHOSEN = re.compile(
-    r"""["'](?:(?:final|correct|selected|my|best)[ _]?)?(?:answer|choice|option|letter|label"
-    r"|selection|selected|prediction)["']"""
-    r"[ \t]{0,8}:\s{0,8}",
+    r"[\"'](?:(?:final|correct|selected|my|best)[ _]?)?"
+    r"(?:answer|choice|option|letter|label|selection|selected|prediction)[\"'][ \t]{0,8}:\s{0,8}",
     re.IGNORECASE,
 )
 _JSON_VALUE = re.compile(
@@ -49,7 +48,7 @@ _JSON_VALUE = re.compile(
 _BLANK = re.compile(r"""(?:["'][\s_.?\u2026-]{0,40}["']|null|None)(?=\s{0,8}[,}\]])""")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|n(?![a-zA-Z])|([\\\"'/]))")
 _CUE_WORDS = ("answer", "Answer", "ANSWER")
-_FOREIGN_WORDS: tuple[str, ...] = (
+_FOREIGN_WORDS = (
     "respuesta",
     "Respuesta",
     "r\u00e9ponse",
@@ -58,8 +57,6 @@ _FOREIGN_WORDS: tuple[str, ...] = (
     "resposta",
     "Resposta",
     "risposta",
-)
-_FOREIGN_WORDS += (
     "Risposta",
     "ntwoord",
     "\u043e\u0442\u0432\u0435\u0442",
@@ -71,7 +68,7 @@ _FOREIGN_WORDS += (
     "\ub2f5\uc740",
 )
 _FOREIGN_CUE = re.compile(
-    r"(?:ntwoord|[^\W\d_]{2,10})(?:[ ](?:corr?ect[ao]|correta|corrette?|final[e]?|corretta|finale|est\u00e1"
+    r"(?:ntwoord|[^\W\d_]{2,10})(?:[ ](?:corr?ect[ao]|correta|corretta|finale?|est\u00e1"
     r"|definitiva)){0,2}[ \t*_]{0,4}"
     r"(?:[:\uff1a=]|(?:ist|lautet|w\u00e4re|es|est|\u00e8|\u00e9|is|\u2014|-)(?=[\s*:])[ ]?[:\uff1a]?"
     r"|(?:\u5e94\u8be5|\u5c31)?(?:\u662f|\u4e3a|\u70ba)[ ]?[:\uff1a]?|\u306f[\u3001:\uff1a]?|[\uc740\ub294]?[ :])"

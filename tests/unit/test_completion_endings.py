@@ -72,6 +72,8 @@ LETTER_B = [
     '{"reasoning": "Lyon is not it.", "answer": "B"}',
     '```json\n{"answer": "B"}\n```',
     '{"selected_option": "B", "confidence": 0.9}',
+    '{"selection": "B"}',
+    '{"prediction": "(B)"}',
     "<answer>B</answer>",
     "I looked at (A).\n<answer>B</answer>",
     "<answer>\n(B) Paris\n</answer>\n\nI rejected (C).",
