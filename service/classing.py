@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from service.answer_types.base import AnswerType, Judge, Judgement, is_judged
-from service.answer_types.reading import CUED, SELF_CLOSING, closed_part, strip_thinking
+from service.answer_types.reading import CUED, SELF_CLOSING, closed_part, strip_thinking, within_tags
 from service.candidates import AnswerClass, Candidate, Exclusion, Extraction, Task
 from workers.wire.messages import FinishReason, Sample
 
@@ -41,8 +41,9 @@ def unfit(sample: Sample) -> Exclusion | None:
 def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candidate:
     """The sample with its answer, or with the reason why it does not vote.
 
-    A completion that was cut off votes only with a complete answer: a closed box or JSON value, or a cue such as "the
-    answer is" whose sentence is over. A number or line that merely comes last is none.
+    An answer between tags (`<answer>…</answer>`) is what any type reads, with the evidence `tag`. A completion that was
+    cut off votes only with a complete answer: closed tags, a closed box or JSON value, or a cue such as "the answer is"
+    whose sentence is over. A number or line that merely comes last is none.
     """
     if (never := unfit(sample)) is not None:
         return Candidate(sample, None, never)
@@ -56,7 +57,7 @@ def make_candidate(sample: Sample, answer_type: AnswerType, task: Task) -> Candi
         return Candidate(sample, extraction, None if extraction else Exclusion.TRUNCATED)
     if not visible.strip():
         return Candidate(sample, None, Exclusion.EMPTY)
-    extraction = answer_type.extract(visible, task)
+    extraction = _extract(visible, answer_type, task)
     return Candidate(sample, extraction, None if extraction else Exclusion.NO_ANSWER)
 
 
@@ -110,7 +111,7 @@ class Classifier:
         visible, unclosed = strip_thinking(text)
         shown = None if index is None else self._shown(index)
         task = self._task if shown is None else replace(self._task, shown=shown)
-        return None if unclosed else self._type.extract(visible, task)
+        return None if unclosed else _extract(visible, self._type, task)
 
     async def find(self, extraction: Extraction) -> AnswerClass | None:
         """The class among the candidates' to which the answer belongs; None if it is new."""
@@ -126,8 +127,15 @@ class Classifier:
         return next((published for group, published in pairs if self._type.same(group.speaker, extraction)), None)
 
 
+def _extract(visible: str, answer_type: AnswerType, task: Task) -> Extraction | None:
+    """The answer that the type finds, between the answer tags where there are closed ones."""
+    held, closed = within_tags(visible)
+    extraction = answer_type.extract(held, task)
+    return replace(extraction, evidence="tag") if extraction and closed else extraction
+
+
 def _complete(visible: str, answer_type: AnswerType, task: Task) -> Extraction | None:
-    extraction = answer_type.extract(visible, task)
+    extraction = _extract(visible, answer_type, task)
     if extraction and extraction.evidence in SELF_CLOSING:
         return extraction
     extraction = answer_type.extract(closed_part(visible), task)

@@ -19,6 +19,10 @@ FRAGMENTS = [
     ),
     *(
         "<think>",
+        "<answer>",
+        "</answer>",
+        "[THINK]",
+        "I don't know",
         "</think>",
         "Question: ",
         "\n",

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel
@@ -17,12 +18,15 @@ from service.answer_types.enumeration import List
 from service.answer_types.evident import askable, evident, said
 from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math, looks_like_math
+from service.answer_types.nonanswers import gives_none
 from service.answer_types.number import Number
 from service.answer_types.numerals import find_quantities, plain_fractions, read_quantity
 from service.answer_types.options import offered
+from service.answer_types.restating import amount_of, concludes
 from service.answer_types.source_code import Code
 from service.answer_types.text import Text
 from service.answer_types.tool_call import ToolCall
+from service.answer_types.trailing import without_reasons
 from service.candidates import Extraction, Task
 
 FOR_GOOD = 10**9
@@ -34,6 +38,8 @@ _AMOUNT = re.compile(
     r"|percent(?:age)?|probability|area|volume|ratio|remainder|distance|speed|length)\b",
     re.IGNORECASE,
 )
+_STATED_CHARS = 80
+_MOST_NUMBERS = 20
 _TYPES: dict[str, type[AnswerType]] = {"number": Number, "choice": Choice, "text": Text, "math": Math}
 _EVIDENT: dict[str, type[AnswerType]] = {
     "tool_call": ToolCall,
@@ -71,7 +77,8 @@ class Auto:
     `list` (a JSON array, or short bullets at the end), `json` (nothing but JSON that marks no "answer"), `code`
     (Python) and `date` (one day that can be read in one way only). Else the shape of the completions' answers decides:
     `number` or `math` if at least half are numbers or formulas (`math` if more than one in five of these is a formula),
-    otherwise `text`.
+    otherwise `text`. An unmarked short sentence that says one number ("It is 1/2") is a number. Completions that give
+    no answer ("I don't know", a refusal: the closed list of nonanswers.py) decide nothing and do not vote.
     """
 
     name: str = "auto"
@@ -117,7 +124,7 @@ class Auto:
 
 
 def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decision:
-    """The answer type for a question and the completions so far; empty ones and unclosed thinking count for nothing.
+    """The answer type for a question and the completions so far; what is no answer of any type counts for nothing.
 
     `memo` keeps what was seen in each text between calls for one task, so that asking after every arrival costs no more
     than asking once.
@@ -141,7 +148,8 @@ def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decisi
             return Decision(name, why, min(settled, ahead - 1))
         settled = min(settled, -ahead)
     asks_amount = _AMOUNT.search(task.question[-reading.WINDOW_CHARS :]) is not None
-    counts = Counter(_once(memo, "shape", text, lambda seen: _shape(seen, asks_amount)) for text in usable)
+    asks_list = "list" in names
+    counts = Counter(_once(memo, "shape", text, lambda seen: _shape(seen, asks_amount, asks_list)) for text in usable)
     return _decision(counts["number"], counts["math"], counts["text"], settled)
 
 
@@ -166,8 +174,12 @@ def _once(memo: Memo, what: str, text: str, look: Callable[[str], str | bool]) -
 
 
 def _usable(text: str) -> bool:
+    """False for what is no answer of any type: empty, unclosed thinking, "I don't know", a placeholder."""
     visible, unclosed = reading.strip_thinking(text)
-    return bool(visible.strip()) and not unclosed
+    if unclosed or not visible.strip():
+        return False
+    visible = reading.window(visible)
+    return not gives_none(visible.strip()) and not gives_none(_marked(visible)) and not reading.leaves_blank(visible)
 
 
 def _visible(text: str) -> str:
@@ -175,9 +187,13 @@ def _visible(text: str) -> str:
 
 
 def _chooses(text: str, task: Task) -> bool:
-    """True if the best-marked answer of the completion, or else its last line, names an option."""
+    """True if the best-marked answer of the completion, or else its last line, names an option, or it chooses one."""
     text = _visible(text)
-    return Choice().extract(_marked(text) or reading.last_line(text), task) is not None
+    choice = Choice()
+    if choice.extract(_marked(text) or reading.last_line(text), task) is not None:
+        return True
+    found = choice.extract(text, task)
+    return found is not None and found.evidence in ("concluded", "first_line", "first_word")
 
 
 def _decision(numbers: int, formulas: int, others: int, settled: int) -> Decision:
@@ -194,22 +210,50 @@ def _decision(numbers: int, formulas: int, others: int, settled: int) -> Decisio
     return Decision("number", f"{numbers} of {total} completions answer with a number", settled)
 
 
-def _shape(text: str, asks_amount: bool) -> Shape:
-    """What the best-marked answer of a completion looks like."""
-    text = _visible(text)
-    marked = _marked(text)
-    segment = marked or reading.last_line(text)
+def _shape(text: str, asks_amount: bool, asks_list: bool) -> Shape:
+    """What the best-marked answer of a completion looks like; of an unmarked one, its short last sentence."""
+    visible = reading.strip_thinking(text)[0]
+    window = without_reasons(reading.window(visible))
+    marked = _marked(window) or _tagged(visible, window)
+    segment = marked or reading.last_line(window)
     bare = reading.unwrap(plain_fractions(segment))
     value = reading.unwrap(bare.rpartition("=")[2])
-    if read_quantity(bare) or (value and read_quantity(value)):
+    if read_quantity(bare) or (value and read_quantity(value)) or (not marked and _states_amount(segment, window)):
         return "number"
-    if marked and looks_like_math(segment):
+    if marked and (looks_like_math(segment) or (_several(bare) and not asks_list)):
         return "math"
     if asks_amount and next(find_quantities(segment), None):
         return "number"
+    if bare.startswith("{") and '"' in bare:
+        return "text"
     return "math" if len(segment) <= reading.MAX_ANSWER_CHARS and looks_like_math(segment) else "text"
 
 
+def _tagged(visible: str, window: str) -> str:
+    """The one line that stands between answer tags; empty where there are none."""
+    closed = reading.within_tags(visible)[1]
+    return window.strip() if closed and "\n" not in window.strip() else ""
+
+
+def _states_amount(line: str, text: str) -> bool:
+    """True if a short last sentence says one number and no more: "It is 1/2", "We get 0.5", "I think 3".
+
+    Behind other sentences it must also draw a conclusion: "So it is 7".
+    """
+    sentence = reading.last_sentence(line)
+    if len(sentence) > _STATED_CHARS or (len(text.strip()) > len(sentence) + 8 and not concludes(sentence)):
+        return False
+    said = reading.unwrap(plain_fractions(amount_of(sentence)))
+    return said != sentence and read_quantity(said) is not None
+
+
+def _several(bare: str) -> bool:
+    """True for several numbers in a row or a set, such as "1, 2" or "\\{1, 2\\}"."""
+    parts = bare.removeprefix("\\{").removesuffix("\\}").strip("{}()[] ").split(",", _MOST_NUMBERS)
+    return 1 < len(parts) <= _MOST_NUMBERS and all(read_quantity(reading.unwrap(part)) for part in parts)
+
+
+@lru_cache(maxsize=4)  # asked in turn by what looks at one completion
 def _marked(text: str) -> str:
     """The answer that the completion marks as such; empty if it marks none."""
     if box := reading.boxed(text):

@@ -3,22 +3,39 @@
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 
 from pydantic import BaseModel
 
 from service.answer_types import reading
 from service.answer_types.base import Options
+from service.answer_types.concluding import (
+    AGAINST,
+    BEFORE_AGAINST,
+    chosen_letters,
+    lone_verdict,
+    praised_letters,
+)
+from service.answer_types.nonanswers import gives_none
 from service.answer_types.numerals import read_quantity
-from service.answer_types.options import LETTERS, Offered, offered
+from service.answer_types.options import LETTERS, Offered, is_label, offered
+from service.answer_types.trailing import without_reasons
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 
-_LEAD = re.compile(r"(?:the\s)?(?:correct\s)?(?:option|choice|answer|letter)\b(?:\sis)?[\s:*]{0,4}", re.IGNORECASE)
+_LEAD = re.compile(
+    r"(?:(?:the|la|le|el|o|a|die|der|das|het|de)\s|l['\u2019])?(?:correct\s|right\s|best\s)?"
+    r"(?:option|choice|answer|letter|statement|opci[\u00f3o]n|lettre|letra|lettera|opzione"
+    r"|op\u00e7\u00e3o|buchstabe|antwort|optie|\u9009\u9879)"
+    r"\b(?:\sis)?[\s:*]{0,4}|(?:la|le|el|il|die|a|o)\s(?=(?-i:[A-Z]\b|\())",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(
-    r"[\s*_\"'`$\\]{0,6}"
+    r"[\s*_\"'`$\\\u201c\u201e\u00ab]{0,6}"
     r"(?:\\?[(\[{][*_ ]{0,3}(?:(?P<held>[A-Za-z])[*_ ]{0,3}\\?[)\]}]|(?P<first>[A-Z])(?=,[ ]?[A-Z]\b))"
     r"|(?P<bare>[A-Za-z]))"
-    r"(?P<after>[*_]{0,3}[).:,;]|[*_]{1,3}|\s|$|(?=[\"'`$\\]))"
+    r"(?P<after>[*_]{0,3}[).:,;]|[*_]{1,3}|\s|$"
+    r"|(?=[\"'`$\\\u201c\u201d\u00bb\u3000-\u9fff\uac00-\ud7af\uff00-\uffef]))"
 )
 _ALONE = re.compile(r"[(\[{]\s?([A-Z])\s?[)\]}]")
 _LISTED = re.compile(r"(?:and|or|&)[ ][(\[]?[A-Z]\b")
@@ -26,6 +43,24 @@ _INSIDE = re.compile(
     r"[(\[]([A-Z])[)\]]|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[ ]\**\(?([A-Z])\b|\*\*\(?([A-Z])[).]?\*\*"
     r"|\bis[ ]([A-Z])\.?\s{0,9}\Z"
 )
+_FIRST_WORD = re.compile(
+    r"[\s*_\"'`]{0,6}([^\s,.:;!*\"'\u2014-][^,.:;!*\n\u2014]{0,60})[*_\"'`]{0,3}(?:[,.:;!*]|\s\u2014|\u2014)"
+)
+_ASIDE = re.compile(
+    r"\bwhether\b.*|(?:,| and) not [^,.;)]*|\b(?:rather than|instead of|unlike) [^,.;)]*", re.IGNORECASE
+)
+_OPEN_FORMS = ("uncertain", "unknown", "undetermined")
+_OPEN_WORDS: tuple[str, ...] = (
+    *_OPEN_FORMS,
+    "cannot be determined",
+    "can't be determined",
+    "cannot be inferred",
+    "cannot determine",
+)
+_OPEN_WORDS += ("indeterminate", "not enough information", "insufficient information", "neither true nor false")
+_DENIED = re.compile(r"\bnot[ ](true|false|correct|incorrect|valid|invalid|right|wrong)\b", re.IGNORECASE)
+_OTHER = {"true": "false", "correct": "incorrect", "valid": "invalid", "right": "wrong"}
+_OTHER |= {other: one for one, other in _OTHER.items()}
 _DEFAULT_LETTERS = tuple(LETTERS[:10])
 _DEFAULT_LABELS = ("Yes", "No", "True", "False", "Uncertain", "Unknown")
 _FREE = Offered(
@@ -47,9 +82,12 @@ class Choice:
     own text, as the request or the question spells it, where they are plain texts: "(B)" is then the second choice.
     Without any options: A to J, yes, no, true, false, uncertain, unknown.
 
-    Evidence, in this order: `boxed`, `json`, `whole` (the completion is an option), `phrase`, `hashes`, `last_line` (it
-    begins with a letter or is an option), `last_letter` (a dressed letter in the last 4,000 characters), `last_mention`
-    (the only option's text that the last line mentions).
+    Evidence, in this order: `boxed`, `json` (also after the keys "choice", "option" and the like), `whole` (the
+    completion is an option), `phrase`, `hashes`, `concluded` (a late sentence chooses a letter: "I'd go with B.", or a
+    list of the options says "yes" to one), `first_line` (nothing but an option, and then the reasons), `concluded` (one
+    of the last three sentences calls a letter right), `last_line` (it begins with a letter or is an option),
+    `last_letter` (a dressed letter in the last 4,000 characters that is not rejected there), `first_word` (an option's
+    text before the first comma or full stop), `last_mention` (the only option's text that the last line mentions).
     """
 
     name: str = "choice"
@@ -67,7 +105,8 @@ class Choice:
         if choosing is None:
             choosing = self._made[task] = Choosing(offered(task) or _FREE, task.shown)
         text = reading.window(text)
-        for evidence, place, spelling in choosing.places(text):
+        unmarked = () if gives_none(text.strip()) else choosing.places(text)
+        for evidence, place, spelling in chain(choosing.marked(text), unmarked):
             if place is not None:
                 return Extraction(choosing.of.answers[place], spelling[:200], evidence)
         return None
@@ -88,6 +127,10 @@ class Choosing:
         for place, option in enumerate(of.texts):
             if form := normal_form(option):
                 self._texts.setdefault(form, place)
+        self._labels = all(map(is_label, of.texts))
+        still_open = [place for form, place in self._texts.items() if form in _OPEN_FORMS]
+        for form in _OPEN_WORDS if len(still_open) == 1 else ():
+            self._texts.setdefault(form, still_open[0])
         exact = {answer: place for place, answer in reversed(list(enumerate(of.answers)))}
         self._exact = {answer: self._letters.get(answer, place) for answer, place in exact.items()}
         self._values: dict[tuple[Fraction, bool], int] = {}
@@ -97,24 +140,68 @@ class Choosing:
         forms = sorted((form for form in self._texts if len(form) > 1), key=len, reverse=True)
         self._mention = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, forms)) + r")(?!\w)") if forms else None
 
-    def places(self, text: str) -> Iterator[tuple[str, int | None, str]]:
+    def marked(self, text: str) -> Iterator[tuple[str, int | None, str]]:
         """Evidence, option and spelling, best evidence first; the option is None where the evidence names none."""
         if text in self._exact:
             yield "whole", self._exact[text], text
         if (box := reading.boxed(text)) is not None:
             yield "boxed", self.segment(box), box
-        for value in reading.json_answers(text):
+        for value in reading.json_answers(text, chosen=True):
             yield "json", self.segment(value), value
-        yield "whole", self.whole(text), text
+        yield "whole", self._alone(text), text
         for line in reading.phrases(text):
             yield "phrase", self.phrase(line), line
         for line in reading.hashes(text):
             yield "hashes", self.segment(line), line
+
+    def places(self, text: str) -> Iterator[tuple[str, int | None, str]]:
+        """What an answer that is not marked as one rests on, likewise."""
+        tail = text[-reading.TAIL_CHARS :]
+        for letter, sentence in chosen_letters(tail):
+            yield "concluded", self._letters.get(letter), sentence
+        if (right := lone_verdict(tail)) is not None:
+            yield "concluded", self._letters.get(right), right
+        first = text.lstrip()[: reading.MAX_ANSWER_CHARS].partition("\n")
+        yield "first_line", self.first_line(first[0], first[2]), first[0]
+        for letter, sentence in praised_letters(tail):
+            yield "concluded", self._letters.get(letter), sentence
         line = reading.last_line(text)
-        yield "last_line", self.opening(line), line
-        for found in reversed(list(_INSIDE.finditer(text[-reading.TAIL_CHARS :]))[-reading.MAX_CUES :]):
-            yield "last_letter", self._letters.get(_letter(found)), found[0]
-        yield "last_mention", self.only_mention(line), line
+        yield "last_line", None if AGAINST.match(line.lstrip("*_([ ")[1:]) else self.opening(line), line
+        for found in reversed(list(_INSIDE.finditer(tail))[-reading.MAX_CUES :]):
+            if not _is_rejected(found):
+                yield "last_letter", self._letters.get(_letter(found)), found[0]
+        yield from self._in_words(without_reasons(text))
+
+    def _in_words(self, said: str) -> Iterator[tuple[str, int | None, str]]:
+        yield "first_word", self.first_word(said), said
+        line = reading.last_line(said)
+        for part in (line, reading.last_sentence(line))[: 2 if self._labels else 1]:
+            yield "last_mention", self.only_mention(part), part
+
+    def first_line(self, line: str, rest: str) -> int | None:
+        """The option that the first line is, where more follows than a list of the options."""
+        place = self._alone(line) if rest.strip() else None
+        return None if place is None or self._alone(rest.strip().partition("\n")[0]) is not None else place
+
+    def _alone(self, line: str) -> int | None:
+        """The option that a line is nothing but: its letter, its text, or both."""
+        if len(line) > reading.MAX_ANSWER_CHARS or (place := self.whole(line)) is not None:
+            return self.whole(line)
+        bare = reading.unwrap(line)
+        bare = _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare
+        if (place := self.whole(bare)) is not None:
+            return place
+        found = _LETTER.match(bare)
+        if found is None:
+            return None
+        letter = (found["held"] or found["first"] or found["bare"]).upper()
+        place, rest = self._letters.get(letter), bare[found.end() :].strip()
+        return place if not rest or self._texts.get(normal_form(rest)) == place else None
+
+    def first_word(self, text: str) -> int | None:
+        """The option whose text the completion opens with, ended by a mark: "Yes, since …"."""
+        word = _FIRST_WORD.match(text)
+        return self._texts.get(normal_form(word[1])) if word else None
 
     def whole(self, text: str) -> int | None:
         """The option that the text is nothing but."""
@@ -126,10 +213,11 @@ class Choosing:
             return self._letters[dressed[1]]
         if (place := self._texts.get(normal_form(bare))) is not None:
             return place
+        quantity = read_quantity(bare) if self._values else None
         bare = bare.strip("()[]{}*. ")
         if len(bare) == 1 and bare.upper() in self._letters:
             return self._letters[bare.upper()]
-        quantity = read_quantity(bare) if self._values else None
+        quantity = quantity or (read_quantity(bare) if self._values else None)
         return self._values.get((quantity.value, quantity.percent)) if quantity else None
 
     def segment(self, segment: str) -> int | None:
@@ -169,8 +257,8 @@ class Choosing:
         return self._letters.get(letter.upper())
 
     def only_mention(self, line: str) -> int | None:
-        """The option that the line mentions, where it mentions no other."""
-        mentioned = {self._texts[found] for found in self._mentions(line)}
+        """The option that the line mentions, where it mentions no other; "not true" mentions "false"."""
+        mentioned = {self._texts[found] for found in self._mentions(_turned(line))}
         return mentioned.pop() if len(mentioned) == 1 else None
 
     def _inside(self, segment: str) -> int | None:
@@ -183,6 +271,18 @@ class Choosing:
 
     def _mentions(self, segment: str) -> list[str]:
         return self._mention.findall(normal_form(segment)) if self._mention else []
+
+
+def _is_rejected(found: re.Match[str]) -> bool:
+    """True for the letter of an option that its sentence rules out: "not (C)", "(C) is wrong"."""
+    text = found.string
+    before = text[max(0, found.start() - 30) : found.start()]
+    return BEFORE_AGAINST.search(before) is not None or AGAINST.match(text, found.end()) is not None
+
+
+def _turned(line: str) -> str:
+    """The line with a verdict that is denied turned into the other one, and without what it says of other options."""
+    return _ASIDE.sub("", _DENIED.sub(lambda denied: _OTHER[denied[1].lower()], line))
 
 
 def _letter(found: re.Match[str]) -> str:

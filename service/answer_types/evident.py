@@ -40,6 +40,8 @@ _ASKS = {
         re.IGNORECASE,
     ),
 }
+_POINTS = re.compile(r"\b(?:click|tap|bounding box(?:es)?|bbox|pixels?|screen(?:shot)?)\b", re.IGNORECASE)
+"""Questions about a screen: there a bare (10, 20) is a place and no vector."""
 _SAID = {
     "tool_call": "call a tool",
     "boxes": "mark a place as the question asks",
@@ -86,7 +88,9 @@ def _calls_a_tool(text: str, marked: str, task: Task) -> bool:
 
 def _marks_a_place(text: str, marked: str, task: Task) -> bool:
     found = Boxes().extract(text, task)
-    return found is not None and found.evidence in ("json", "tag")
+    if found is None or found.evidence in ("json", "tag"):
+        return found is not None
+    return len(text.strip()) <= _MAX_ITEM_CHARS and _POINTS.search(task.question[-reading.WINDOW_CHARS :]) is not None
 
 
 def _lists(text: str, marked: str, task: Task) -> bool:

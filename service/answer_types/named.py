@@ -11,7 +11,8 @@ from service.answer_types.written import normal_form
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
-    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\.?"
 )
 _DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
@@ -28,6 +29,12 @@ _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 _DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}")
 _TITLE = re.compile(r"(?:mr|mrs|ms|dr|prof|professor|sir|dame|president)\.?[ ](?=\S+[ ]\S)")
 _INITIALS = re.compile(r"\b[^\W\d_](?:\.[ ]?[^\W\d_]\b){0,8}\.?(?=[ ]|$)")
+
+_SINGLE = re.compile(r"(?<!\S)[^\W\d_](?:[ ][^\W\d_]){1,4}(?=[ ][^\W\d_]{3})")
+"""Initials without dots before a longer name: "J R R Tolkien"."""
+_SHORT = re.compile(r"\b(st|mt|ft|jr|sr|inc|ltd|co|corp|vs)\.(?=[ ]|$)")
+_JOINED = re.compile(r"(?<![\w.])([^\W\d_])\.(?=[^\W\d_]{3})")
+"""An initial that stands close to its name: "E.coli"."""
 
 
 def key_of(answer: str, question: str) -> str:
@@ -90,7 +97,9 @@ def _measured(bare: str) -> Quantity | None:
 
 
 def _name(form: str) -> str:
+    form = _SINGLE.sub(lambda found: found[0].replace(" ", ""), form)
     if "." in form:
+        form = _SHORT.sub(r"\1", _JOINED.sub(r"\1 ", form))
         form = _INITIALS.sub(lambda found: found[0].replace(".", "").replace(" ", ""), form)
     form = _TITLE.sub("", form, count=1) if _TITLE.match(form) else form
     return form if form.isascii() else _without_accents(form)

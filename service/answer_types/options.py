@@ -10,6 +10,8 @@ from service.candidates import Task
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DRESSED = re.compile(r"\s{0,4}[(\[]?([A-Za-z])(?:[)\]]|[.:][ \t])[ \t]{0,4}(.{0,500})")
 _LISTED = re.compile(r"(?:^|[\s,;])[(\[]?([A-J])(?:[)\]]|[.:](?=[ \t]))[ \t]{0,4}")
+_SMALL = re.compile(r"^[ \t]{0,8}\(?([a-j])(?:\)|\.(?=[ \t]))[ \t]{0,4}", re.MULTILINE)
+_ASKS_CHOICE = re.compile(r"\b(?:choose|select|pick|which|options?|correct answer|choices?)\b", re.IGNORECASE)
 _LABELS = (
     "true|false|yes|no|uncertain|unknown|maybe|undetermined|neither|entailment|contradiction|neutral|valid|invalid|correct"
     "|incorrect|plausible|implausible|positive|negative"
@@ -86,28 +88,41 @@ def list_in(question: str) -> tuple[tuple[Listed, ...], bool]:
     run = _last_run(leading)
     on_lines = bool(run)
     run = run or _last_run(marks)
-    ends = [*(mark.start() for mark in run[1:]), len(question)]
-    return tuple(
-        Listed(mark[1], skipped + mark.end(), skipped + end) for mark, end in zip(run, ends, strict=False)
-    ), on_lines
+    return _places(run, skipped, len(question)), on_lines
+
+
+def _places(run: list[re.Match[str]], skipped: int, length: int) -> tuple[Listed, ...]:
+    ends = [*(mark.start() for mark in run[1:]), length]
+    return tuple(Listed(mark[1], skipped + mark.end(), skipped + end) for mark, end in zip(run, ends, strict=False))
+
+
+def _small(question: str) -> tuple[Listed, ...]:
+    """Options with small letters, which begin lines; only where the question speaks of choosing, for a) and b) may be
+    its parts as well."""
+    skipped = max(0, len(question) - _MAX_QUESTION_CHARS)
+    asked = question[skipped:]
+    run = _last_run(list(_SMALL.finditer(asked))[-_MAX_LISTED:]) if _ASKS_CHOICE.search(asked) else []
+    return _places(run, skipped, len(asked))
 
 
 def _listed(question: str) -> Offered | None:
     found, on_lines = list_in(question)
+    found = found or _small(question)
     if not found:
         return None
     texts = tuple(question[one.start : one.end].partition("\n")[0][:500].strip() for one in found)
-    letters = tuple(one.letter for one in found)
-    return Offered(letters, letters, texts, f"the question lists the options {letters[0]} to {letters[-1]}", on_lines)
+    letters = tuple(one.letter.upper() for one in found)
+    certain = on_lines  # a small list decides nothing by itself
+    return Offered(letters, letters, texts, f"the question lists the options {letters[0]} to {letters[-1]}", certain)
 
 
 def _last_run(marks: list[re.Match[str]]) -> list[re.Match[str]]:
     """The last list of at least two marks that are lettered A, B, …; empty if there is none."""
     runs: list[list[re.Match[str]]] = []
     for mark in marks:
-        if mark[1] == "A":
+        if mark[1] in "Aa":
             runs.append([mark])
-        elif runs and mark[1] == LETTERS[len(runs[-1])]:
+        elif runs and mark[1].upper() == LETTERS[len(runs[-1]) % len(LETTERS)]:
             runs[-1].append(mark)
     return next((run for run in reversed(runs) if len(run) > 1), [])
 

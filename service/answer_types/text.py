@@ -9,6 +9,9 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from service.answer_types import reading
 from service.answer_types.base import Meaning, Options
 from service.answer_types.named import key_of
+from service.answer_types.nonanswers import gives_none
+from service.answer_types.restating import answer_in
+from service.answer_types.trailing import without_reasons
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 from service.contract import ModelName
@@ -77,8 +80,10 @@ class Text:
 
     Evidence, in this order: `boxed`, `json`, `phrase` ("the answer is", "Answer:", "A:", the last one; up to the end of
     its sentence or a "because"), `hashes`; then of the last sentence `date` (the only date in figures, if the question
-    asks for a date) and `is` (up to three words after the last "is", in completions over 60 characters); then
-    `last_line` and `whole` (each only up to 160 characters).
+    asks for a date), `restated` (what it adds to "it is" or to the question's own words) and `is` (up to three words
+    after the last "is", in completions over 60 characters); then `last_line` and `whole` (each only up to 160
+    characters). What follows a short answer as "Explanation:", and courtesies and "Confidence: 0.9" at the end, are not
+    read. Texts that give no answer ("I don't know", a refusal: the closed list of nonanswers.py) are none.
 
     Canonical form: the answer as spelled, without markdown, quotes and the final full stop. Compared without regard to
     width and case of letters, white space, outer punctuation, a leading article or title, accents on Latin letters and
@@ -106,7 +111,10 @@ class Text:
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The short answer in the completion, or None."""
-        for evidence, spelling in _found(reading.window(text), task):
+        text = reading.window(text)
+        if gives_none(text.strip()):
+            return None
+        for evidence, spelling in _found(text, task):
             if answer := _settled(spelling, task):
                 return Extraction(answer, spelling[:200], evidence, key=key_of(answer, task.question))
         return None
@@ -124,7 +132,7 @@ def _settled(answer: str, task: Task) -> str | None:
             (cleaned for _, spelling in _found(reading.window(answer), task) if (cleaned := _cleaned(spelling))), ""
         )
         if again == answer:
-            return answer if normal_form(answer) else None
+            return answer if normal_form(answer) and not gives_none(answer) else None
         answer = again
     return None
 
@@ -138,10 +146,13 @@ def _found(text: str, task: Task) -> Iterator[tuple[str, str]]:
         yield "boxed", box
     for value in reading.json_answers(text):
         yield "json", value
+    if reading.leaves_blank(text):
+        return
     for line in reading.phrases(text):
-        yield "phrase", _REASON.split(reading.first_sentence(reading.without_adverb(line)), maxsplit=1)[0]
+        yield "phrase", _clause(reading.first_sentence(reading.without_adverb(line)))
     for line in reading.hashes(text):
         yield "hashes", line
+    text = without_reasons(text)
     line = reading.last_line(text)
     yield from _in_sentence(text, reading.last_sentence(line), task)
     if len(line) <= SHORT_CHARS:
@@ -150,9 +161,18 @@ def _found(text: str, task: Task) -> Iterator[tuple[str, str]]:
         yield "whole", whole
 
 
+def _clause(sentence: str) -> str:
+    """The answer that a phrase's sentence goes on with: of "not Paris but Lyon" Lyon, and no reason."""
+    if sentence.lower().startswith("not "):
+        sentence = sentence.partition(" but ")[2] or sentence
+    return _REASON.split(sentence, maxsplit=1)[0]
+
+
 def _in_sentence(text: str, sentence: str, task: Task) -> Iterator[tuple[str, str]]:
     dates = [found[0] for found in _DATE.finditer(sentence)]
     if len(dates) == 1 and _ASKS_DATE.search(task.question[-reading.WINDOW_CHARS :]):
         yield "date", dates[0]
+    if added := answer_in(sentence, task.question):
+        yield "restated", added
     if len(text.strip()) > _LONG_CHARS and (found := _IS.search(sentence[-SHORT_CHARS:])):
         yield "is", found[1]

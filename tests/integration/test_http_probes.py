@@ -101,9 +101,10 @@ def test_an_expression_that_overruns_is_an_answer_of_its_own(stack: Stack) -> No
     assert reply["warnings"] == ["1 comparisons of answers ran into their deadline and count as not equal"]
 
 
-def test_e4_unparsable_samples_never_win(stack: Stack) -> None:
+@pytest.mark.parametrize("answer_type", ["auto", "number"])
+def test_e4_unparsable_samples_never_win(stack: Stack, answer_type: str) -> None:
     """E4: five samples without an answer against three times 42 is 42; the five are counted and shown."""
-    reply = stack.answer(*["no idea"] * 5, *["The answer is 42."] * 3, answer_type="number")
+    reply = stack.answer(*["no idea"] * 5, *["The answer is 42."] * 3, answer_type=answer_type)
     assert (reply["status"], reply["answer"]) == ("answered", "42")
     assert [(c["answer"], c["votes"], c["share"]) for c in reply["candidates"]] == [("42", 3, 1.0)]
     assert reply["usage"]["samples"]["unparsable"] == 5

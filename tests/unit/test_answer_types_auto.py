@@ -61,6 +61,17 @@ TEXTS = ["The answer is Paris.", "A: Lyon", "A: 05/01/2021", "Answer: the Seine"
         (Task("Click on OK."), ['{"point_2d": [10, 20]}', "<box>(0,0),(9,9)</box>"], "boxes"),
         (Task("Which point is it?"), ["The answer is (10, 20).", "\\boxed{(10, 20)}"], "math"),
         (Task("How many apples are left?"), ["First 3.\nSo she has 42 apples left."], "number"),
+        (Task("How many apples?"), ["no idea"] * 5 + ["The answer is 42."] * 3, "number"),
+        (Task("?"), ["I don't know."] * 5 + ["\\boxed{x+1}"], "math"),
+        (Task("?"), ["It is 1/2", "It's 0.5.", "We get \\frac{1}{2}", "so $1/2$"] + ["I think 3"] * 3, "number"),
+        (Task("Explain."), ["It is a force. It has value 9.8.", "Two bodies pull. There are 2 bodies."], "text"),
+        (Task("Find all roots."), ["\\boxed{\\{1,2\\}}", "\\boxed{1,2}"], "math"),
+        (Task("Pick one:\na) cat\nb) dog"), ["b", "b) dog", "dog"], "choice"),
+        (Task("Find\na) x\nb) y"), ["x = 1, y = 2"], "number"),
+        (Task("Where should I click?"), ["(10, 20)", "[10, 20]"], "boxes"),
+        (Task("Extract."), ['{"name": "Ann", "age": 3}'] * 2, "text"),
+        (Task("How many?"), ["<answer>3</answer>", "<answer>\n4\n</answer>"], "number"),
+        (Task("?"), ["<answer>\nParis\n</answer>"] * 2, "text"),
         (Task("?"), [], "text"),
         (Task("?"), ["", "<think>12"], "text"),
     ],
@@ -99,6 +110,15 @@ def test_settled_for_bounds_what_further_completions_can_do(task: Task, texts: l
     assert decision.settled_for > 0
     for more in (NUMBERS[0], FORMULAS[0], TEXTS[0], "ANSWER: true", DAY, CALL):
         assert decide(task, texts + [more] * decision.settled_for).name == decision.name
+
+
+def test_what_gives_no_answer_decides_nothing_and_does_not_vote(sample_of: Callable[..., Sample]) -> None:
+    """Probe E4 at the default type: five that do not know lose to three votes for 42, and the type is for those."""
+    texts = ["no idea"] * 3 + ["I'm not sure.", "I can't help with that."] + ["The answer is 42."] * 3
+    samples = {i: sample_of(i, text) for i, text in enumerate(texts)}
+    reading = at_once(Reader(Task("?"), Auto(), NoStop(Options()), 8).read(samples))
+    assert (reading.answer_type.name, reading.voters) == ("number", 3)
+    assert [(found.answer, found.members) for found in reading.classes] == [("42", (5, 6, 7))]
 
 
 def test_the_reason_is_a_short_sentence() -> None:

@@ -15,6 +15,15 @@ from service.answer_types import reading
         ("so far <think>5 or 6", "so far ", True),
         ("<think>a</think>x<THINK>b", "x", True),
         ("no tags", "no tags", False),
+        ("[THINK]5?[/THINK]4", "4", False),
+        ("[THINK]so 5", "", True),
+        ("<thought>5</thought>4", "4", False),
+        ("<reasoning>a <think> tag</reasoning>4", "4", False),
+        ("<|channel|>analysis<|message|>5<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>", "4", False),
+        ("<|channel|>analysis<|message|>so 5", "", True),
+        ("analysisWe add.assistantfinal4", "4", False),
+        ("analysisWe add", "", True),
+        ("analysis of the case", "analysis of the case", False),
     ],
 )
 def test_thinking_is_stripped_and_an_unclosed_block_is_told(text: str, visible: str, unclosed: bool) -> None:

@@ -61,6 +61,9 @@ def test_answers_that_differ_by_a_digit_stay_apart() -> None:
         (r"\boxed{42}", FinishReason.LENGTH, None),
         (r"so \boxed{42", FinishReason.LENGTH, Exclusion.TRUNCATED),
         ("The answer is 42", FinishReason.STOP, None),
+        ("<answer>42</answer> and", FinishReason.LENGTH, None),
+        ("<answer>42", FinishReason.LENGTH, Exclusion.TRUNCATED),
+        ("[THINK]The answer is 5", FinishReason.STOP, Exclusion.UNCLOSED_THINKING),
         ("42", FinishReason.CANCELLED, Exclusion.FAILED),
         ("no idea", FinishReason.STOP, Exclusion.NO_ANSWER),
     ],
@@ -70,6 +73,15 @@ def test_what_does_not_vote_says_why(text: str, finish: FinishReason, excluded: 
     made = make_candidate(Sample(index=0, text=text, finish_reason=finish), Number(), TASK)
     assert made.excluded is excluded
     assert (made.extraction is None) == (excluded is not None)
+
+
+def test_an_answer_between_tags_says_so() -> None:
+    """The evidence is the tag, whatever rule found the answer within it; what stands around it has no say."""
+    made = make_candidate(
+        Sample(index=0, text="I saw 3.\n<answer>\\boxed{4}</answer>\nI checked 5 times."), Number(), TASK
+    )
+    assert made.extraction is not None
+    assert (made.extraction.answer, made.extraction.evidence) == ("4", "tag")
 
 
 def test_a_failed_sample_does_not_vote() -> None:
