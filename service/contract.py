@@ -16,6 +16,7 @@ from service.candidates import Exclusion
 from service.cost_reply import SampleCounts as SampleCounts
 from service.cost_reply import Timing as Timing
 from service.cost_reply import Usage as Usage
+from service.disagreement_reply import Disagreement, Explain
 from service.evidence_reply import Confidence
 from service.members import MemberReply, MixedRequest
 from service.members import ModelName as ModelName
@@ -56,6 +57,7 @@ class AnswerRequest(MixedRequest):
     min_confidence: Annotated[None, BeforeValidator(_not_served)] = Field(
         default=None, description="needs a fitted calibrator: not served by this version"
     )
+    explain: Explain | None = Field(default=None, description="disagreement: one more call tells where samples differ")
     background: Flag = False
     stream: Flag = Field(default=False, description="the answer's events (SSE) in place of the answer")
     include: frozenset[Literal["samples", "calls"]] = frozenset()
@@ -101,6 +103,7 @@ class AggregateRequest(Strict):
     answer_type: Named = "auto"
     choices: tuple[Line, ...] | None = Field(default=None, min_length=2, max_length=64)
     budget: Budget = Budget()
+    explain: Explain | None = None
     include: frozenset[Literal["samples", "calls"]] = frozenset()
 
 
@@ -255,6 +258,7 @@ class Answer(BaseModel):
     sampler: SamplerReply | None = None
     confidence: Confidence = Confidence()
     candidates: list[CandidateReply] = []
+    disagreement: Disagreement | None = None
     members: list[MemberReply] | None = None
     samples: list[SampleReply] | None = None
     calls: list[CallReply] | None = None

@@ -14,6 +14,8 @@ from service.classing import Classifier
 from service.contract import Answer, Choice
 from service.draws import Draw
 from service.equality.meaning import MeaningJudge
+from service.explaining import MOST_CALLS as EXPLAINING_CALLS
+from service.explaining import explain_disagreement
 from service.gather import Gathered, Line, Order, gather_samples
 from service.plan import Plan, build
 from service.quorum import check_quorum, reaches_quorum
@@ -82,14 +84,15 @@ async def solve(
         plan,
         line,
         deadline=started + plan.budget_s,
-        most_calls=plan.aggregator.max_calls(plan.n),
+        most_calls=plan.aggregator.max_calls(plan.n) + (EXPLAINING_CALLS if plan.explain else 0),
         tokens_left=_tokens_left(plan, {} if drawn else gathered.samples),
     )
     reading, lost = await with_rewards(plan, line, reading, started + plan.budget_s)
     chosen = await choose(plan, reading, ask, judge) if reaches_quorum(plan, reading) else _below_quorum(plan)
+    explained = await explain_disagreement(_panel(plan, reading, judge), ask) if plan.explain else None
     now = time.monotonic()
     spent = Spent(now - started, now - decided, ask.waited_s, ask.calls)
-    return make_answer(
+    answer = make_answer(
         plan,
         gathered,
         reading,
@@ -100,6 +103,7 @@ async def solve(
         created,
         reader.shadow,
     )
+    return answer.model_copy(update={"disagreement": explained})
 
 
 def _tokens_left(plan: Plan, samples: Mapping[int, Sample]) -> int | None:
@@ -144,6 +148,7 @@ async def _draw(plan: Plan, line: Line, reader: Reader, started: float) -> Gathe
         plan.aggregator.max_calls(plan.n)
         or meaning_of(plan.answer_type)
         or reward_model_of(plan.aggregator) is not None
+        or plan.explain
     )
     share = SAMPLING_SHARE if asks_later else 1.0
 
@@ -174,7 +179,19 @@ def _ask_at(plan: Plan, started: float) -> float | None:
 
 async def choose(plan: Plan, reading: Reading, ask: Budgeted, judge: Judge | None = None) -> Chosen:
     """Lets the plan's aggregator choose among the candidates; `auto` picks one by the candidates first."""
-    panel = Panel(
+    panel, aggregator, route = _panel(plan, reading, judge), plan.aggregator, None
+    if isinstance(aggregator, Auto):
+        taken = aggregator.route(panel, ask.left())
+        aggregator, route = build(AGGREGATORS, Choice(name=taken.name, **taken.options), "aggregator"), taken.why
+    verdict = await aggregator.aggregate(panel, ask)
+    if aggregator.max_calls(plan.n):
+        verdict = beside_the_vote(panel, verdict, aggregator.name)
+    return Chosen(verdict, aggregator, route)
+
+
+def _panel(plan: Plan, reading: Reading, judge: Judge | None) -> Panel:
+    """What an aggregator is given."""
+    return Panel(
         task=plan.task,
         candidates=reading.candidates,
         classes=reading.classes,
@@ -186,11 +203,3 @@ async def choose(plan: Plan, reading: Reading, ask: Budgeted, judge: Judge | Non
         answer_type=reading.answer_type.name,
         provides=plan.provides,
     )
-    aggregator, route = plan.aggregator, None
-    if isinstance(aggregator, Auto):
-        taken = aggregator.route(panel, ask.left())
-        aggregator, route = build(AGGREGATORS, Choice(name=taken.name, **taken.options), "aggregator"), taken.why
-    verdict = await aggregator.aggregate(panel, ask)
-    if aggregator.max_calls(plan.n):
-        verdict = beside_the_vote(panel, verdict, aggregator.name)
-    return Chosen(verdict, aggregator, route)

@@ -16,6 +16,7 @@ from service.answer_types.base import AnswerType, Meaning, meaning_of
 from service.candidates import Candidate, Task
 from service.catalog import Pool
 from service.contract import AnswerRequest, Choice, Named
+from service.disagreement_reply import Explain
 from service.draws import Draw
 from service.errors import BadRequest, CapExceeded
 from service.mixing import ALONE, Mix, mix_of
@@ -67,6 +68,7 @@ class Plan:
     vectors: tuple[tuple[float, ...], ...] = ()
     provides: frozenset[Provides] = frozenset()
     state_confidence: bool = False
+    explain: Explain | None = None
 
     @property
     def wave(self) -> int | None:
@@ -178,6 +180,7 @@ def make_plan(
         shelf=shelf,
         provides=pool.provides or frozenset(),
         state_confidence=request.sampling.state_confidence,
+        explain=request.explain,
     )
 
 

@@ -40,7 +40,7 @@ def test_the_judge_is_asked_and_is_named_in_the_calls(gateway: Gateway, judge: F
         ({"name": "usc", "judge_model": "nobody"}, "aggregator.judge_model", "nobody"),
         ({"name": "moa", "models": ["judge", "nobody"]}, "aggregator.models.1", "nobody"),
         ({"name": "p_true", "judge_model": "judge"}, "aggregator.judge_model", "option_logprobs"),
-        ({"name": "prefix_consistency", "judge_model": "judge"}, "aggregator.judge_model", "not permitted"),
+        ({"name": "prefix_consistency", "judge_model": "judge"}, "aggregator.judge_model", "no such field"),
         ("p_true", "aggregator", "option_logprobs"),
     ],
 )
@@ -49,3 +49,18 @@ def test_a_judge_that_cannot_judge_is_refused(gateway: Gateway, aggregator: obje
     response = gateway.ask(n=3, aggregator=aggregator)
     assert (response.status_code, response.json()["field"]) == (422, field)
     assert said in response.json()["detail"]
+
+
+def test_a_disagreement_is_told_by_one_more_call(gateway: Gateway, judge: FakeUpstream, bench: Bench) -> None:
+    """It is counted and recorded like any call, and the answer stays the vote's; one that cannot be read is marked."""
+    said = 'Well: {"consensus": ["A number is asked for."], "unique_points": [{"point": "p", "response": 2}]}'
+    bench.worker(f"teller=openai:{bench.upstream(texts=[*TEXTS, said]).url}")
+    reply = gateway.ask(model="teller", n=3, aggregator="vote", stop="none", explain="disagreement").json()
+    assert (reply["answer"], reply["usage"]["aggregation_calls"]) == ("42", 1)
+    assert reply["disagreement"]["consensus"] == ["A number is asked for."]
+    assert reply["disagreement"]["unique_points"][0]["sample"] in range(3)
+    unread = gateway.ask(n=3, aggregator="vote", stop="none", explain="disagreement").json()
+    assert (unread["answer"], unread["disagreement"]["failed"]) == ("42", "reply_off_format")
+    assert gateway.ask(n=3, aggregator="vote").json()["disagreement"] is None
+    again = gateway.http.post(f"/v1/answers/{unread['id']}/aggregate", json={"explain": "disagreement"}).json()
+    assert again["disagreement"]["failed"] == "reply_off_format"
