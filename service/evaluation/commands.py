@@ -16,6 +16,7 @@ from rich.table import Table
 
 from service.errors import ConclaveError
 from service.settings import Settings
+from workers.wire.recorded import View
 
 if TYPE_CHECKING:
     from service.evaluation.math_report import Judged
@@ -69,6 +70,10 @@ def evaluate(
         bool, typer.Option("--where-possible", help="leave out aggregators that need a statistic that a file has not")
     ] = False,
     limit: Annotated[int | None, typer.Option(help="only the first so many questions", min=1)] = None,
+    results: Annotated[
+        bool,
+        typer.Option("--recorded-results", help="read the recorded result for each program; nothing is executed"),
+    ] = False,
     extraction: Annotated[
         bool, typer.Option("--extraction-report", help="answers found beside those recorded in CONCLAVE_DATA")
     ] = False,
@@ -79,7 +84,8 @@ def evaluate(
 ) -> None:
     """Measures accuracy and cost on recorded samples: over HTTP, --offline, or both (--compare).
 
-    The service must answer from the same recordings: conclave up --model NAME=replay:FILE, or --serve.
+    The service must answer from the same recordings: conclave up --model NAME=replay:FILE (with --recorded-results
+    NAME=replay:FILE#results), or --serve.
     With --extraction-report: how often the answers found in real completions are those that their sources recorded,
     and how often they are judged right beside plain Math-Verify. The latter takes long (30,000 answers); --limit less.
     """
@@ -101,7 +107,7 @@ def evaluate(
     wanted = Wanted(_names(aggregators), _counts(n), stop, types, None, model, compare, where_possible)
     try:
         with ExitStack() as stack:
-            datasets = [read_dataset(path, limit, seed) for path in data]
+            datasets = [read_dataset(path, limit, seed, View(results=results)) for path in data]
             asked = None if offline else stack.enter_context(served(datasets, settings)) if serve else url
             reports = run(datasets, replace(wanted, url=asked), settings)
     except EXPECTED as error:

@@ -99,7 +99,7 @@ def served(datasets: Sequence[Dataset], settings: Settings) -> Iterator[str]:
     """A stack of its own that replays the data sets, each as the model of its name; gives its URL."""
     with tempfile.TemporaryDirectory(prefix="conclave-eval-") as folder:
         own = settings.model_copy(update={"state_dir": Path(folder), "log_level": "WARNING"})
-        models = [f"{dataset.name}=replay:{dataset.path.resolve()}" for dataset in datasets]
+        models = [f"{dataset.name}=replay:{dataset.source}" for dataset in datasets]
         with Stack(own, models, 0).running() as stack:
             stack.wait_ready()
             yield stack.url
@@ -166,4 +166,5 @@ async def _report(run: Run, rows: Sequence[Row]) -> Report:
         single={name: mean([one.single for one in found]) for name, found in worths.items()},
         oracle={name: mean([float(one.oracle) for one in found]) for name, found in worths.items()},
         statistics=discriminations(dataset.records, [one.right for one in worths[run.wanted.answer_types[0]]]),
+        recorded_results=dataset.view.results,
     )

@@ -1,15 +1,14 @@
 """What stopping early saves and loses on recorded samples, and how many draws it takes to certify an answer.
 
 Every rule sees the samples of each question in the same few random orders, a wave after the other, through the very
-code that the service runs. What it loses is lost against drawing all of them in the same order. Where completions are
-programs, what they printed when their source ran them stands for them: nothing is executed here.
+code that the service runs. What it loses is lost against drawing all of them in the same order. Recorded results stand
+for programs, as with `eval --recorded-results`: nothing is executed.
 """
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +17,7 @@ from service.answer_types.base import AnswerType, Judge, is_judged
 from service.candidates import Extraction, Task
 from service.certifying import divided, evidence_for
 from service.equality.pool import math_pool
-from service.evaluation.datasets import Dataset, Record, lines, read_dataset
+from service.evaluation.datasets import Dataset, Record, read_dataset
 from service.evaluation.intervals import bootstrap
 from service.evaluation.offline import Offline
 from service.evaluation.outcomes import AS_RECORDED, Cell, type_for
@@ -28,6 +27,7 @@ from service.reading import Reader
 from service.settings import Settings
 from service.stopping.base import Options
 from service.stopping.none import NoStop
+from workers.wire.recorded import View
 
 SETS = {"gpt35_date_t08": 40, "llama2_13b_gsm8k_pot": 40, "cotuq_llama8b_svamp": 10}
 """Data sets with many samples a question, and how many of them are asked for; some questions have fewer."""
@@ -92,25 +92,7 @@ def report(folder: Path, settings: Settings, advance: Advance = lambda: None) ->
     for name, n in SETS.items():
         path = folder / f"{name}.jsonl.gz"
         if path.exists():
-            yield asyncio.run(measure(read_results(path), n, RULES, settings, advance))
-
-
-def read_results(path: Path) -> Dataset:
-    """A data set in which the recorded result of a program stands for the program."""
-    dataset = read_dataset(path)
-    found = (json.loads(line)["samples"] for _, line in lines(path))
-    records = tuple(_with_results(record, raw) for record, raw in zip(dataset.records, found, strict=True))
-    return replace(dataset, records=records)
-
-
-def _with_results(record: Record, raw: Sequence[dict[str, dict[str, str | None]]]) -> Record:
-    samples = tuple(
-        sample.model_copy(update={"text": f"\\boxed{{{extra['pred']}}}" if extra.get("pred") else ""})
-        if (extra.get("kind") or "").startswith("pot")
-        else sample
-        for sample, extra in zip(record.samples, (one.get("extra") or {} for one in raw), strict=True)
-    )
-    return replace(record, samples=samples)
+            yield asyncio.run(measure(read_dataset(path, view=View(results=True)), n, RULES, settings, advance))
 
 
 async def measure(
