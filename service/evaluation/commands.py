@@ -37,10 +37,11 @@ def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command("eval")(evaluate)
     from service.evaluation import bench_commands  # noqa: F401  # its commands add themselves to `bench`
+    from service.evaluation.voting_commands import voting
     from service.evaluation.weights_commands import weights
 
+    app.command("voting")(voting)
     app.command("weights")(weights)
-
     app.add_typer(bench, name="bench")
 
 
@@ -154,7 +155,7 @@ def extraction_report(data: list[Path] | None, limit: int | None, as_json: Path 
 
 
 def stopping_report(data: list[Path] | None, as_json: Path | None) -> None:
-    """Draws from the data folder's recorded samples with every stopping rule; minutes."""
+    """Draws from the data folder's recorded samples with every stopping rule; half an hour."""
     from rich.progress import Progress
 
     from service.evaluation.stopping_report import RULES, SETS, report
