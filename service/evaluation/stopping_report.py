@@ -101,30 +101,48 @@ class StoppingReport:
         return asdict(self)
 
 
-def report(folder: Path, settings: Settings, advance: Advance = lambda: None) -> Iterator[StoppingReport]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which `rules`, over the first `limit` questions of each set, in how many `orders`."""
+
+    rules: tuple[str, ...] = RULES
+    limit: int | None = None
+    orders: int = len(ORDERS)
+
+
+def report(
+    folder: Path, settings: Settings, advance: Advance = lambda: None, asked: Asked | None = None
+) -> Iterator[StoppingReport]:
     """Each data set of `SETS` that the folder holds. Raises OSError or ValueError where one cannot be read."""
+    asked = asked or Asked(RULES)
     for name, n in SETS.items():
         path = folder / f"{name}.jsonl.gz"
         if path.exists():
-            yield asyncio.run(measure(read_dataset(path, view=View(results=True)), n, RULES, settings, advance))
+            dataset = read_dataset(path, asked.limit, view=View(results=True))
+            yield asyncio.run(measure(dataset, n, asked.rules, settings, advance, asked.orders))
 
 
 async def measure(
-    dataset: Dataset, n: int, rules: Sequence[str], settings: Settings, advance: Advance = lambda: None
+    dataset: Dataset,
+    n: int,
+    rules: Sequence[str],
+    settings: Settings,
+    advance: Advance = lambda: None,
+    orders: int = len(ORDERS),
 ) -> StoppingReport:
     """Every rule over one data set, each question in every order."""
     records = [record for record in dataset.records if record.samples]
-    seeds = ORDERS[: COSTLY.get(dataset.name)]
-    orders = [[record.shuffled(seed) for seed in seeds] for record in records]
+    seeds = ORDERS[: min(orders, COSTLY.get(dataset.name, orders))]
+    ordered = [[record.shuffled(seed) for seed in seeds] for record in records]
     async with contextlib.aclosing(math_pool(settings)) as pool:
         offline = Offline(dataset, settings, pool, Remembering)
-        full = [await _outcomes(offline, each, n, "none") for each in orders]
+        full = [await _outcomes(offline, each, n, "none") for each in ordered]
         rows = []
         for rule in rules:
-            found = [await _outcomes(offline, each, n, rule) for each in orders]
+            found = [await _outcomes(offline, each, n, rule) for each in ordered]
             rows.append(_saved(rule, full, found))
             advance()
-        certain = [await draws_to_certify(record, n, pool) for each in orders for record in each]
+        certain = [await draws_to_certify(record, n, pool) for each in ordered for record in each]
     reached = [float(draws) for draws in certain if draws is not None]
     return StoppingReport(
         name=dataset.name,

@@ -80,6 +80,9 @@ def test_the_command_prints_a_line_a_rule(tmp_path, monkeypatch) -> None:
     written = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert written["datasets"] == [json.loads(json.dumps(found.as_json()))]
     assert CliRunner().invoke(app, ["eval", str(tmp_path / "two.jsonl.gz"), "--stopping-report"]).exit_code == 2
+    few = ["eval", str(tmp_path), "--stopping-report", "--stop", "esc,beta:wave=1", "--orders", "2", "--json", "-"]
+    written = json.loads(CliRunner().invoke(app, few).stdout.partition("\n}\n")[0] + "}")["datasets"][0]
+    assert ([row["rule"] for row in written["rows"]], written["orders"]) == (["esc", "beta:wave=1"], 2)
 
 
 def test_options_reach_the_rule_of_a_cell(tmp_path) -> None:
