@@ -8,7 +8,7 @@ export CONCLAVE_DATA ?= ../shared/data
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test laws replay extraction stopping weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine
+.PHONY: help install demo serve test laws replay extraction stopping voting weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -40,8 +40,11 @@ replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the 
 extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside those recorded and Math-Verify's: half an hour
 	$(BIN)/conclave eval --extraction-report
 
-stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA)
+stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA): half an hour
 	$(BIN)/conclave eval --stopping-report
+
+voting: $(STAMP) ## every way of voting on recorded samples (CONCLAVE_DATA), offline and through the whole service: an hour
+	$(BIN)/conclave voting
 
 weights: $(STAMP) ## what learned member weights gain on recorded samples of several models (CONCLAVE_DATA)
 	$(BIN)/conclave weights $(addprefix $(CONCLAVE_DATA)/,zeroeval_math_l5_cross.jsonl.gz mmlu_pro_cross.jsonl.gz)

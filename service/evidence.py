@@ -1,10 +1,12 @@
 """What of an answer is certain: its certificate and bounds, or which of their assumptions is broken."""
 
+from collections import Counter
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 from service.aggregators.base import Aggregator, Verdict
 from service.candidates import AnswerClass
-from service.certifying import divided, evidence_for
+from service.certifying import Evidence, divided, evidence_for
 from service.confidence.signals import ppr
 from service.contract import Shadow
 from service.evidence_reply import Certificate, Void
@@ -26,7 +28,6 @@ class Claims:
 
 def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Claims:
     """The certificate of the verdict's answer with its bounds; void where an assumption of theirs is broken."""
-    bound = _ppr(plan, verdict)
     chosen = chosen_class(verdict)
     evidence = evidence_for(reading.answer_type)
     evidence.see(reading.candidates)
@@ -34,15 +35,15 @@ def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregato
     if void is None and not evidence.looked:
         void = Void.FIRST_SAMPLE_MISSING
     if void is not None or chosen is None:
-        return Claims(Certificate(void=void or Void.NOT_COUNTED), ppr=bound)
+        return Claims(Certificate(void=void or Void.NOT_COUNTED))
     if evidence.exact and divided(reading.candidates):
-        return Claims(Certificate(void=Void.UNITS_DIFFER), ppr=bound)
+        return Claims(Certificate(void=Void.UNITS_DIFFER))
     if reading.kinds is None:
-        return Claims(Certificate(void=Void.TYPE_UNFORESEEN), ppr=bound)
+        return Claims(Certificate(void=Void.TYPE_UNFORESEEN))
     held = evidence.held(reading.candidates, chosen)
     p = evidence.p(held, reading.kinds)
     certificate = Certificate(p=p, draws=evidence.test.seen, test="leader" if evidence.exact else "majority")
-    return Claims(certificate, evidence.support(held, reading.kinds), bound)
+    return Claims(certificate, evidence.support(held, reading.kinds), _ppr(plan, reading, evidence, held))
 
 
 def chosen_class(verdict: Verdict) -> AnswerClass | None:
@@ -67,12 +68,19 @@ def _void(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator
     return next((reason for reason, holds in broken.items() if holds), None)
 
 
-def _ppr(plan: Plan, verdict: Verdict) -> float | None:
-    votes = sorted((standing.votes for standing in verdict.ranking), reverse=True)
-    if not votes:
-        return None
+def _ppr(plan: Plan, reading: Reading, evidence: Evidence, held: Collection[Hashable]) -> float | None:
+    """PPR-1v1 of the draws that the certificate has seen, for the class with the labels `held`; None if K is unknown.
+
+    K is known where every answer is one of the request's choices, which the type `choice` alone sees to.
+    """
     choices = plan.task.choices
-    return ppr(votes[0], votes[1] if len(votes) > 1 else 0, len(choices) if choices else len(votes) + 1)
+    if not choices or reading.answer_type.name != "choice":
+        return None
+    counts = Counter(evidence.labels)
+    mine = sum(counts[label] for label in held)
+    rival = max((count for label, count in counts.items() if label not in held), default=0)
+    # The density at 1/2 is the same whichever of the two leads, and it speaks for the one that does.
+    return min(1.0, (reading.kinds or 1) * ppr(mine, rival, len(choices))) if mine > rival else 1.0
 
 
 def shadow_of(plan: Plan, gathered: Gathered, found: Shadowed | None, verdict: Verdict) -> Shadow:

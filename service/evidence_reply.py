@@ -57,9 +57,9 @@ class Confidence(BaseModel):
     support: share of votes for the answer given; statistics: their means. distinct: how many answers differ.
     support_lower_95: with probability 95 % over the sampling, whenever one looks, the answer's share of the model's
     completions that hold an answer is at least this; null where the certificate is void. ppr: (K - 1) times the density
-    at 1/2 of Beta(v1 + 1, v2 + 1), at most 1 (PPR-1v1); a bound of the chance that another answer is more frequent if
-    K, the number of `choices`, is known and the draws are independent; without choices K is one more than was seen, and
-    it is a raw signal.
+    at 1/2 of Beta(v1 + 1, v2 + 1), at most 1 (PPR-1v1), of the same draws as the certificate and with K the number of
+    `choices`; a bound of the chance that another answer is more frequent; null where the certificate is void and
+    where answers are not those of `choices`.
     """
 
     value: float | None = None

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from service.errors import ConclaveError
 from service.settings import Settings
+from workers.wire.recorded import View
 
 if TYPE_CHECKING:
     from service.evaluation.math_report import Judged
@@ -36,10 +37,11 @@ def register(app: typer.Typer) -> None:
     """Adds this module's commands."""
     app.command("eval")(evaluate)
     from service.evaluation import bench_commands  # noqa: F401  # its commands add themselves to `bench`
+    from service.evaluation.voting_commands import voting
     from service.evaluation.weights_commands import weights
 
+    app.command("voting")(voting)
     app.command("weights")(weights)
-
     app.add_typer(bench, name="bench")
 
 
@@ -69,24 +71,31 @@ def evaluate(
         bool, typer.Option("--where-possible", help="leave out aggregators that need a statistic that a file has not")
     ] = False,
     limit: Annotated[int | None, typer.Option(help="only the first so many questions", min=1)] = None,
+    results: Annotated[
+        bool,
+        typer.Option("--recorded-results", help="read the recorded result for each program; nothing is executed"),
+    ] = False,
     extraction: Annotated[
         bool, typer.Option("--extraction-report", help="answers found beside those recorded in CONCLAVE_DATA")
     ] = False,
     stopping: Annotated[
         bool, typer.Option("--stopping-report", help="what each stopping rule saves and loses on CONCLAVE_DATA")
     ] = False,
+    orders: Annotated[int, typer.Option(help="random orders of the stopping report", min=1, max=20)] = 20,
     as_json: Json = None,
 ) -> None:
     """Measures accuracy and cost on recorded samples: over HTTP, --offline, or both (--compare).
 
-    The service must answer from the same recordings: conclave up --model NAME=replay:FILE, or --serve.
+    The service must answer from the same recordings: conclave up --model NAME=replay:FILE (with --recorded-results
+    NAME=replay:FILE#results), or --serve.
     With --extraction-report: how often the answers found in real completions are those that their sources recorded,
     and how often they are judged right beside plain Math-Verify. The latter takes long (30,000 answers); --limit less.
+    With --stopping-report: every rule, or those that --stop lists, separated by commas.
     """
     if extraction:
         return extraction_report(data, limit, as_json)
     if stopping:
-        return stopping_report(data, as_json)
+        return stopping_report(data, as_json, stop, limit, orders)
     if not data:
         raise typer.BadParameter("DATA: at least one file of recorded questions")
     from service.evaluation.datasets import read_dataset
@@ -101,7 +110,7 @@ def evaluate(
     wanted = Wanted(_names(aggregators), _counts(n), stop, types, None, model, compare, where_possible)
     try:
         with ExitStack() as stack:
-            datasets = [read_dataset(path, limit, seed) for path in data]
+            datasets = [read_dataset(path, limit, seed, View(results=results)) for path in data]
             asked = None if offline else stack.enter_context(served(datasets, settings)) if serve else url
             reports = run(datasets, replace(wanted, url=asked), settings)
     except EXPECTED as error:
@@ -147,20 +156,23 @@ def extraction_report(data: list[Path] | None, limit: int | None, as_json: Path 
         raise typer.Exit(1)
 
 
-def stopping_report(data: list[Path] | None, as_json: Path | None) -> None:
-    """Draws from the data folder's recorded samples with every stopping rule; minutes."""
+def stopping_report(
+    data: list[Path] | None, as_json: Path | None, stop: str = "none", limit: int | None = None, orders: int = 20
+) -> None:
+    """Draws from recorded samples with the rules that `stop` lists, or with all: half an hour."""
     from rich.progress import Progress
 
-    from service.evaluation.stopping_report import RULES, SETS, report
+    from service.evaluation.stopping_report import RULES, SETS, Asked, report
     from service.evaluation.stopping_table import as_table
 
     if data and not (len(data) == 1 and data[0].is_dir()):
         raise typer.BadParameter("--stopping-report takes one folder, or none for CONCLAVE_DATA")
     settings = Settings()
+    asked = Asked(RULES if stop == "none" else _names(stop), limit, orders)
     try:
         with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-            bar = progress.add_task("rules", total=len(SETS) * len(RULES))
-            found = list(report(data[0] if data else settings.data, settings, lambda: progress.advance(bar)))
+            bar = progress.add_task("rules", total=len(SETS) * len(asked.rules))
+            found = list(report(data[0] if data else settings.data, settings, lambda: progress.advance(bar), asked))
     except EXPECTED as error:
         fail("eval", error)
     write_json({"datasets": [one.as_json() for one in found]}, as_json)

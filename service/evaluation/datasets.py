@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.candidates import Task
 from workers.wire.messages import Provides, Sample
-from workers.wire.recorded import RecordedSample, provided
+from workers.wire.recorded import WHOLE, RecordedSample, View, provided
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -61,11 +61,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The records of one file. `name` is the file's name without its endings."""
+    """The records of one file. `name` is the file's name without its endings; `view`: what of the file they are."""
 
     name: str
     path: Path
     records: tuple[Record, ...]
+    view: View = WHOLE
+
+    @property
+    def source(self) -> str:
+        """What the replay backend serves the same samples from."""
+        return self.view.written(str(self.path.resolve()))
 
     @property
     def provides(self) -> frozenset[Provides]:
@@ -73,16 +79,18 @@ class Dataset:
         return provided(sample.statistics for record in self.records for sample in record.samples)
 
 
-def read_dataset(path: Path, limit: int | None = None, seed: int = 0) -> Dataset:
+def read_dataset(path: Path, limit: int | None = None, seed: int = 0, view: View = WHOLE) -> Dataset:
     """Reads a `.jsonl` or gzip'd file, at most `limit` questions of it; a seed other than 0 shuffles the samples.
+
+    `view`: what of the file is read, as the replay backend has it.
 
     Raises OSError, or ValueError naming the line that cannot be read.
     """
-    read = (_record(path, number, line) for number, line in islice(lines(path), limit))
+    read = (_record(path, number, line, view) for number, line in islice(lines(path), limit))
     records = tuple(record.shuffled(seed) if seed else record for record in read)
     if not records:
         raise ValueError(f"{path}: no recorded question")
-    return Dataset(path.name.removesuffix(".gz").removesuffix(".jsonl"), path, records)
+    return Dataset(path.name.removesuffix(".gz").removesuffix(".jsonl"), path, records, view)
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -95,19 +103,20 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _record(path: Path, number: int, line: bytes) -> Record:
+def _record(path: Path, number: int, line: bytes, view: View) -> Record:
     try:
         read = _Line.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+    samples = view.of(read.samples)
     return Record(
         id=read.id,
         question=read.question,
         gold=None if read.gold is None else str(read.gold),
         answer_type=read.answer_type,
         choices=tuple(read.choices) if read.choices else None,
-        samples=tuple(sample.sample(index, read.extra) for index, sample in enumerate(read.samples)),
-        sources=tuple(sample.source for sample in read.samples),
+        samples=tuple(sample.sample(index, read.extra) for index, sample in enumerate(samples)),
+        sources=tuple(sample.source for sample in samples),
     )

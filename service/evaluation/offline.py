@@ -48,7 +48,7 @@ class Offline:
         if not record.samples:
             return unanswerable(record)
         request = AnswerRequest.model_validate(body_of(record, cell, "recorded"))
-        plan = make_plan(request, self._pool, self._settings)
+        plan = make_plan(request, self._pool, self._settings, members=(self._pool,) * len(cell.members))
         reader = Reader(
             plan.task,
             self._reads(plan.answer_type),
@@ -57,8 +57,11 @@ class Offline:
             judge=self._judge,
             shown=plan.shown,
             lead=plan.lead,
+            mix=plan.mix,
         )
-        samples, kept = await _arrive(plan, record.samples, reader)
+        samples, kept = await _arrive(plan, _drawn(plan, record), reader)
+        if not samples:
+            return unanswerable(record)
         reading = await reader.read(samples, kept)
         verdict = (await choose(plan, reading, NoAsk(), self._judge)).verdict
         outcome = Outcome(
@@ -73,12 +76,23 @@ class Offline:
         return replace(outcome, right=await Grader(record, self._judge).answer(outcome.answer, outcome.answer_type))
 
 
-async def _arrive(plan: Plan, recorded: tuple[Sample, ...], reader: Reader) -> tuple[dict[int, Sample], range | None]:
+def _drawn(plan: Plan, record: Record) -> dict[int, Sample]:
+    """The recorded samples that the plan's are; a member's are taken in their order, and those beyond them miss."""
+    if not plan.mix.models:
+        return {sample.index: sample for sample in record.samples[: plan.n]}
+    own: dict[str | None, list[Sample]] = {}
+    for sample, source in zip(record.samples, record.sources, strict=True):
+        own.setdefault(source, []).append(sample)
+    numbers = ((i, own.get(model, []), i - plan.mix.skipped(i)) for i, model in enumerate(plan.mix.models))
+    return {i: found[k].model_copy(update={"index": i}) for i, found, k in numbers if k < len(found)}
+
+
+async def _arrive(plan: Plan, recorded: dict[int, Sample], reader: Reader) -> tuple[dict[int, Sample], range | None]:
     """Lets samples arrive as the service draws them: a wave at a time, or one by one where all are launched at once."""
     step = plan.n if plan.stop.name == "none" else plan.wave or 1
     samples: dict[int, Sample] = {}
     for first in range(0, plan.n, step):
-        samples |= {sample.index: sample for sample in recorded[first : min(first + step, plan.n)]}
+        samples |= {i: recorded[i] for i in range(first, min(first + step, plan.n)) if i in recorded}
         kept = None if plan.stop.name == "none" else await reader.stops(samples, plan.n - len(samples))
         if kept is not None:
             return samples, kept

@@ -1,7 +1,7 @@
 """One cell of an evaluation, the request that it means for a question, and what comes of it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from service.answer_types import ANSWER_TYPES
 from service.contract import Choice, Named
@@ -15,14 +15,24 @@ AS_RECORDED = "as-recorded"
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One member of a mixed ensemble: each of its `n` samples is of the model that a recording calls `model`."""
+
+    model: str
+    weight: float = 1.0
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """How every question of a data set is answered once. `aggregator`, `stop`, `answer_type`: see `named`; the last may
-    be AS_RECORDED."""
+    be AS_RECORDED. With `members` these are asked, and `n` says nothing."""
 
     aggregator: str
     n: int
     stop: str
     answer_type: str
+    members: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +89,12 @@ def _value(written: str) -> object:
 
 
 def body_of(record: Record, cell: Cell, model: str) -> dict[str, object]:
-    """The body of POST /v1/answers; n is at most the number of recorded samples."""
+    """The body of POST /v1/answers; n is at most the number of recorded samples, or what the members draw."""
+    asked = {"model": model, "n": min(cell.n, len(record.samples))}
     return {
-        "model": model,
+        **({"members": [asdict(part) for part in cell.members]} if cell.members else asked),
         "question": record.question,
         "question_id": record.id if len(record.id) <= 200 else None,
-        "n": min(cell.n, len(record.samples)),
         "aggregator": named(cell.aggregator),
         "stop": named(cell.stop),
         # The samples were recorded before: each from the question as it stands.

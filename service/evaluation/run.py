@@ -29,6 +29,9 @@ from workers.wire.messages import Provides
 
 Advance = Callable[[], None]
 
+READY_S, READY_S_A_MODEL = 120.0, 15.0
+"""How long a stack may take until it is ready: every model is a process of its own, which reads its recording."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -94,14 +97,18 @@ def evaluate(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings) ->
         return asyncio.run(_all(datasets, wanted, settings, progress))
 
 
-@contextlib.contextmanager
-def served(datasets: Sequence[Dataset], settings: Settings) -> Iterator[str]:
+def served(datasets: Sequence[Dataset], settings: Settings) -> contextlib.AbstractContextManager[str]:
     """A stack of its own that replays the data sets, each as the model of its name; gives its URL."""
+    return serving([f"{dataset.name}=replay:{dataset.source}" for dataset in datasets], settings)
+
+
+@contextlib.contextmanager
+def serving(models: Sequence[str], settings: Settings) -> Iterator[str]:
+    """A stack of its own with these models (NAME=BACKEND:ARG); gives its URL."""
     with tempfile.TemporaryDirectory(prefix="conclave-eval-") as folder:
         own = settings.model_copy(update={"state_dir": Path(folder), "log_level": "WARNING"})
-        models = [f"{dataset.name}=replay:{dataset.path.resolve()}" for dataset in datasets]
         with Stack(own, models, 0).running() as stack:
-            stack.wait_ready()
+            stack.wait_ready(READY_S + len(models) * READY_S_A_MODEL)
             yield stack.url
 
 
@@ -121,36 +128,47 @@ async def _all(datasets: Sequence[Dataset], wanted: Wanted, settings: Settings, 
 
 async def _row(run: Run, cell: Cell, advance: Advance) -> Row:
     dataset, wanted = run.dataset, run.wanted
+    asked = [(record, cell) for record in dataset.records]
     offline = Offline(dataset, run.settings, run.judge)
     if wanted.url is None:
-        return Row(cell, await _answer_all(dataset, cell, offline, advance))
+        return Row(cell, await answer_all(asked, offline, advance))
     async with client(wanted.url) as http:
-        online = await _answer_all(dataset, cell, Online(http, wanted.model or dataset.name, run.judge), advance)
+        online = await answer_all(asked, Online(http, wanted.model or dataset.name, run.judge), advance)
     if not wanted.compare:
         return Row(cell, online)
-    recorded = await _answer_all(dataset, cell, offline, advance)
-    rule = rule_of(cell)
-    # A rule that stops by what happens to arrive first saves now these samples and now those: only the answer is fixed.
-    same = equal if rule.in_order or rule.name == "none" else equal_answers
-    pairs = zip(dataset.records, online, recorded, strict=True)
-    return Row(
-        cell, online, recorded, tuple([await same(record, left, right, run.judge) for record, left, right in pairs])
-    )
+    recorded = await answer_all(asked, offline, advance)
+    return Row(cell, online, recorded, await agreeing(asked, online, recorded, run.judge))
 
 
-async def _answer_all(dataset: Dataset, cell: Cell, by: Answering, advance: Advance) -> tuple[Outcome, ...]:
-    """Every record's outcome, in the records' order; a few at a time."""
+async def answer_all(
+    asked: Sequence[tuple[Record, Cell]], by: Answering, advance: Advance = lambda: None
+) -> tuple[Outcome, ...]:
+    """Every question's outcome, in their order; a few at a time."""
     room = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(record: Record) -> Outcome:
+    async def one(record: Record, cell: Cell) -> Outcome:
         async with room:
             outcome = await by.answer(record, cell)
             advance()
             return outcome
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(record)) for record in dataset.records]
+        tasks = [group.create_task(one(record, cell)) for record, cell in asked]
     return tuple(task.result() for task in tasks)
+
+
+async def agreeing(
+    asked: Sequence[tuple[Record, Cell]], online: Sequence[Outcome], offline: Sequence[Outcome], judge: Judge
+) -> tuple[bool, ...]:
+    """Of each question, whether service and offline command have the same verdict."""
+    found = []
+    for (record, cell), left, right in zip(asked, online, offline, strict=True):
+        rule = rule_of(cell)
+        # A rule that stops by what happens to arrive first saves now these samples and now those: only the answer is
+        # fixed.
+        same = equal if rule.in_order or rule.name == "none" else equal_answers
+        found.append(await same(record, left, right, judge))
+    return tuple(found)
 
 
 async def _report(run: Run, rows: Sequence[Row]) -> Report:
@@ -166,4 +184,5 @@ async def _report(run: Run, rows: Sequence[Row]) -> Report:
         single={name: mean([one.single for one in found]) for name, found in worths.items()},
         oracle={name: mean([float(one.oracle) for one in found]) for name, found in worths.items()},
         statistics=discriminations(dataset.records, [one.right for one in worths[run.wanted.answer_types[0]]]),
+        recorded_results=dataset.view.results,
     )

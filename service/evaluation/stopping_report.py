@@ -1,15 +1,14 @@
 """What stopping early saves and loses on recorded samples, and how many draws it takes to certify an answer.
 
 Every rule sees the samples of each question in the same few random orders, a wave after the other, through the very
-code that the service runs. What it loses is lost against drawing all of them in the same order. Where completions are
-programs, what they printed when their source ran them stands for them: nothing is executed here.
+code that the service runs. What it loses is lost against drawing all of them in the same order. Recorded results stand
+for programs, as with `eval --recorded-results`: nothing is executed.
 """
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +17,7 @@ from service.answer_types.base import AnswerType, Judge, is_judged
 from service.candidates import Extraction, Task
 from service.certifying import divided, evidence_for
 from service.equality.pool import math_pool
-from service.evaluation.datasets import Dataset, Record, lines, read_dataset
+from service.evaluation.datasets import Dataset, Record, read_dataset
 from service.evaluation.intervals import bootstrap
 from service.evaluation.offline import Offline
 from service.evaluation.outcomes import AS_RECORDED, Cell, type_for
@@ -28,15 +27,26 @@ from service.reading import Reader
 from service.settings import Settings
 from service.stopping.base import Options
 from service.stopping.none import NoStop
+from workers.wire.recorded import View
 
-SETS = {"gpt35_date_t08": 40, "llama2_13b_gsm8k_pot": 40, "cotuq_llama8b_svamp": 10}
-"""Data sets with many samples a question, and how many of them are asked for; some questions have fewer."""
+SETS = {
+    "gpt35_date_t08": 40,
+    "llama2_13b_gsm8k_pot": 40,
+    "zeroeval_math_l5_cross": 43,
+    "cotuq_llama8b_svamp": 10,
+}
+"""Data sets with many samples a question, and how many of them are asked for; some questions have fewer.
+
+Those of zeroeval are of as many models: a random order of them draws models by chance, each once. Left out is
+codet_humaneval_codegen16b, which states tests and no answer: its programs are right or wrong when they are run.
+"""
 
 RULES = (
     "lead",
     "beta",
     "beta:wave=1",
     "beta:threshold=0.9:wave=1",
+    "beta:threshold=0.8:wave=1",
     "dirichlet",
     "esc",
     "ppr",
@@ -44,8 +54,11 @@ RULES = (
     "consensus",
 )
 
-ORDERS = (1, 2, 3)
-"""Seeds of the orders in which the samples come."""
+ORDERS = tuple(range(1, 21))
+"""Seeds of the orders in which the samples come: with few of them, what a rule loses is known to no half point."""
+
+COSTLY = {"zeroeval_math_l5_cross": 3}
+"""Where answers are compared by a judge: so many orders, the first of them."""
 
 ALPHA = 0.05
 
@@ -70,12 +83,13 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class StoppingReport:
-    """One data set. `certified`: share of questions whose answer is certified at 0.05 within all their samples;
-    `to_certify`: the mean draws that this takes them."""
+    """One data set, each question in so many `orders`. `certified`: share of questions whose answer is certified at
+    0.05 within all their samples; `to_certify`: the mean draws that this takes them."""
 
     name: str
     questions: int
     n: int
+    orders: int
     all_samples: float
     accuracy: float
     certified: float
@@ -87,52 +101,54 @@ class StoppingReport:
         return asdict(self)
 
 
-def report(folder: Path, settings: Settings, advance: Advance = lambda: None) -> Iterator[StoppingReport]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which `rules`, over the first `limit` questions of each set, in how many `orders`."""
+
+    rules: tuple[str, ...] = RULES
+    limit: int | None = None
+    orders: int = len(ORDERS)
+
+
+def report(
+    folder: Path, settings: Settings, advance: Advance = lambda: None, asked: Asked | None = None
+) -> Iterator[StoppingReport]:
     """Each data set of `SETS` that the folder holds. Raises OSError or ValueError where one cannot be read."""
+    asked = asked or Asked(RULES)
     for name, n in SETS.items():
         path = folder / f"{name}.jsonl.gz"
         if path.exists():
-            yield asyncio.run(measure(read_results(path), n, RULES, settings, advance))
-
-
-def read_results(path: Path) -> Dataset:
-    """A data set in which the recorded result of a program stands for the program."""
-    dataset = read_dataset(path)
-    found = (json.loads(line)["samples"] for _, line in lines(path))
-    records = tuple(_with_results(record, raw) for record, raw in zip(dataset.records, found, strict=True))
-    return replace(dataset, records=records)
-
-
-def _with_results(record: Record, raw: Sequence[dict[str, dict[str, str | None]]]) -> Record:
-    samples = tuple(
-        sample.model_copy(update={"text": f"\\boxed{{{extra['pred']}}}" if extra.get("pred") else ""})
-        if (extra.get("kind") or "").startswith("pot")
-        else sample
-        for sample, extra in zip(record.samples, (one.get("extra") or {} for one in raw), strict=True)
-    )
-    return replace(record, samples=samples)
+            dataset = read_dataset(path, asked.limit, view=View(results=True))
+            yield asyncio.run(measure(dataset, n, asked.rules, settings, advance, asked.orders))
 
 
 async def measure(
-    dataset: Dataset, n: int, rules: Sequence[str], settings: Settings, advance: Advance = lambda: None
+    dataset: Dataset,
+    n: int,
+    rules: Sequence[str],
+    settings: Settings,
+    advance: Advance = lambda: None,
+    orders: int = len(ORDERS),
 ) -> StoppingReport:
     """Every rule over one data set, each question in every order."""
     records = [record for record in dataset.records if record.samples]
-    orders = [[record.shuffled(seed) for seed in ORDERS] for record in records]
+    seeds = ORDERS[: min(orders, COSTLY.get(dataset.name, orders))]
+    ordered = [[record.shuffled(seed) for seed in seeds] for record in records]
     async with contextlib.aclosing(math_pool(settings)) as pool:
-        offline = Offline(dataset, settings, pool, _Remembering)
-        full = [await _outcomes(offline, each, n, "none") for each in orders]
+        offline = Offline(dataset, settings, pool, Remembering)
+        full = [await _outcomes(offline, each, n, "none") for each in ordered]
         rows = []
         for rule in rules:
-            found = [await _outcomes(offline, each, n, rule) for each in orders]
+            found = [await _outcomes(offline, each, n, rule) for each in ordered]
             rows.append(_saved(rule, full, found))
             advance()
-        certain = [await draws_to_certify(record, n, pool) for each in orders for record in each]
+        certain = [await draws_to_certify(record, n, pool) for each in ordered for record in each]
     reached = [float(draws) for draws in certain if draws is not None]
     return StoppingReport(
         name=dataset.name,
         questions=len(records),
         n=n,
+        orders=len(seeds),
         all_samples=mean([one.samples for one in full]),
         accuracy=mean([one.right for one in full]),
         certified=len(reached) / len(certain),
@@ -141,7 +157,7 @@ async def measure(
     )
 
 
-class _Remembering:
+class Remembering:
     """An answer type that reads each text once, since every rule and order reads the same ones again."""
 
     _found: ClassVar[dict[tuple[str, Task, str], Extraction | None]] = {}
@@ -195,7 +211,7 @@ async def draws_to_certify(record: Record, n: int, judge: Judge | None = None, a
     """After how many of the first n samples the answer that leads then is certified; None if it is not."""
     answer_type = build(ANSWER_TYPES, type_for(record, AS_RECORDED), "answer_type")
     samples = {sample.index: sample for sample in record.samples[:n]}
-    reading = await Reader(record.task, _Remembering(answer_type), NoStop(Options()), len(samples), judge=judge).read(
+    reading = await Reader(record.task, Remembering(answer_type), NoStop(Options()), len(samples), judge=judge).read(
         samples
     )
     evidence = evidence_for(reading.answer_type)

@@ -10,6 +10,8 @@ from service.evaluation.intervals import wilson
 from service.evaluation.outcomes import Cell, Outcome
 from service.evaluation.score import mean
 
+RESULTS = "recorded results stand for programs; nothing was executed"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -50,6 +52,7 @@ class Report:
     """What an evaluation found for one data set. `single` and `oracle` are by each answer type's name.
 
     `statistics`: how well each tells right from wrong samples of one question, read by the first of the answer types.
+    `recorded_results`: results that were recorded stand for the programs that gave them.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Report:
     single: dict[str, float]
     oracle: dict[str, float]
     statistics: tuple[Discrimination, ...] = ()
+    recorded_results: bool = False
 
     def as_json(self) -> dict[str, object]:
         """The agreed form; `verdicts` lists every question's verdict beside it."""
@@ -65,6 +69,7 @@ class Report:
         return {
             "name": self.name,
             "questions": self.questions,
+            "recorded_results": self.recorded_results,
             "rows": [
                 {**row.as_json(), "single": self.single[row.cell.answer_type]}
                 if len(self.single) > 1
@@ -99,6 +104,7 @@ def as_table(reports: Sequence[Report]) -> Table:
     compared = any(row.offline is not None for report in reports for row in report.rows)
     methods = Column("aggregator", overflow="fold")  # options make it long; they are what tells rows apart
     table = Table("data set", "questions", "answers read as", methods, "n", "stop", box=None, pad_edge=False)
+    table.caption = RESULTS if any(report.recorded_results for report in reports) else None
     for name in ("single", "accuracy", "95 %", "oracle", "samples", "calls", "answered"):
         table.add_column(name, justify="right")
     if compared:

@@ -26,6 +26,9 @@ class DeepConfOnline:
     they are complete. The tally ends nothing: the worker cuts while it draws, and all n samples are begun. Samples that
     share a bar are drawn by one worker. Confidence is the mean of -mean(log p) of the 20 likeliest tokens over the
     window; a short window is a noisy one.
+
+    Left out is the paper's stop at a share of votes of 0.95, which its released code does not make either; the rule
+    `consensus` makes it, without cutting. Votes weigh by the lowest confidence only if the aggregator weighs them.
     """
 
     name = "deepconf_online"

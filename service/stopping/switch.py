@@ -17,6 +17,10 @@ class Switch:
     Models are asked in the order of `members`, each for all its samples at once. The last model's samples end the
     sampling anyhow. All samples drawn so far vote. A sample without an answer agrees with none. A model can be
     unanimous and wrong; nothing here notices.
+
+    The paper's final score of an answer, the sum over models of prior x g x votes, is kept but for its g, which is 1 of
+    a unanimous model and falls to 1 / n the more its answers scatter: `vote` counts each vote by its member's `weight`,
+    the prior, and no model's votes count less because it disagrees with itself.
     """
 
     name = "switch"

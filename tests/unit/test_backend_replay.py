@@ -171,3 +171,46 @@ async def test_files_that_hold_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes(gzip.compress(write(tmp_path / "r.jsonl").read_bytes())[:-9])
     with pytest.raises(ValueError, match="damaged gzip"):
         await ReplayBackend(str(tmp_path / "cut")).start()
+
+
+SEVERAL: list[dict[str, Any]] = [
+    {
+        "id": "q1",
+        "question": "What is 6 x 7?",
+        "samples": [
+            {"text": "42", "extra": {"model": "a@x"}},
+            {"text": "print(6 * 7)", "extra": {"model": "b", "kind": "pot1", "pred": "42"}},
+            {"text": "43", "extra": {"model": "a@x"}, "statistics": {"entropy": 1.0}},
+        ],
+    },
+    {"id": "q2", "question": "What is 0 x 7?", "samples": [{"text": "7", "extra": {"model": "b", "kind": "pot2"}}]},
+]
+
+
+async def test_one_of_several_models_is_served_from_their_recording(tmp_path: Path) -> None:
+    """Its samples are numbered anew; where it has none, the sample fails and the question is known all the same."""
+    backend = ReplayBackend(f"{write(tmp_path / 'r.jsonl', SEVERAL)}#model=a@x")
+    await backend.start()
+    first, second, third = await draw(backend, job(question_id="q1"), (0, 1, 2))
+    assert (first.text, second.text, third.failure is not None) == ("42", "43", True)
+    (none,) = await draw(backend, job(question_id="q2"), (0,))
+    assert none.failure is not None
+    assert none.failure.kind is FailureKind.NO_MORE_SAMPLES
+    with pytest.raises(ValueError, match="no sample is of the model 'c'"):
+        await ReplayBackend(f"{tmp_path / 'r.jsonl'}#model=c").start()
+
+
+async def test_recorded_results_stand_for_programs_only_where_asked(tmp_path: Path) -> None:
+    """A program without one says nothing; what is no program stays as it is."""
+    path = write(tmp_path / "r.jsonl", SEVERAL)
+    texts = {}
+    for source in (f"{path}", f"{path}#results", f"{path}#results&model=b"):
+        backend = ReplayBackend(source)
+        await backend.start()
+        drawn = [*await draw(backend, job(question_id="q1"), (0, 1)), *await draw(backend, job(question_id="q2"), (0,))]
+        texts[source.removeprefix(str(path))] = [None if one.failure else one.text for one in drawn]
+    assert texts == {
+        "": ["42", "print(6 * 7)", "7"],
+        "#results": ["42", "\\boxed{42}", ""],
+        "#results&model=b": ["\\boxed{42}", None, ""],
+    }

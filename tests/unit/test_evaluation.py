@@ -249,3 +249,16 @@ def test_bootstrap_holds_the_mean_and_is_repeatable() -> None:
 def test_quantile_is_a_value_that_was_seen() -> None:
     assert [quantile([3.0, 1.0, 2.0], share) for share in (0.0, 0.5, 0.95)] == [1.0, 2.0, 3.0]
     assert math.isnan(quantile([], 0.5))
+
+
+def test_recorded_results_are_read_for_programs_where_asked(tmp_path: Path) -> None:
+    """Of two right programs and a wrong one; without the switch their texts are read, in which there is no answer."""
+    samples = [{"text": "ans = f()", "extra": {"kind": "pot1", "pred": pred}} for pred in ("42", "42", "7", None)]
+    path = tmp_path / "made.jsonl"
+    path.write_text(json.dumps({"id": "q", "question": "How many?", "gold": "42", "samples": samples}))
+    with_results, without = run(path, "--recorded-results"), run(path)
+    assert (with_results["recorded_results"], without["recorded_results"]) == (True, False)
+    assert (with_results["rows"][0]["accuracy"], without["rows"][0]["accuracy"]) == (1.0, 0.0)
+    assert with_results["single"] == 0.5
+    said = CliRunner().invoke(app, ["eval", str(path), "--offline", "--recorded-results"]).output
+    assert "nothing was executed" in said

@@ -53,13 +53,13 @@ RIGHT, WRONG = "The answer is 42.", "The answer is 41."
 
 
 def test_seven_equal_answers_are_certified_at_five_per_cent(claimed) -> None:
-    """p is E(1, 0) / E(7, 0), the share at least the root of B(6.5, .5) / (pi p^6) = 40, PPR 8 / 128 for two."""
+    """p is E(1, 0) / E(7, 0), the share at least the root of B(6.5, .5) / (pi p^6) = 40."""
     root = (math.gamma(6.5) * math.gamma(0.5) / math.gamma(7) / (40 * math.pi)) ** (1 / 6)
     found = claimed(planned(), [RIGHT] * 7)
     assert found.certificate.p == pytest.approx(0.030566, abs=1e-6)
     assert (found.certificate.draws, found.certificate.test, found.certificate.void) == (7, "leader", None)
     assert found.support_lower_95 == pytest.approx(root)
-    assert found.ppr == 0.0625
+    assert found.ppr is None
 
 
 def test_samples_without_an_answer_change_nothing(claimed) -> None:
@@ -73,7 +73,6 @@ def test_what_comes_after_a_missing_or_failed_sample_is_not_looked_at(claimed, g
     """Later ones may have come because they are short; all of them vote all the same."""
     found = claimed(planned(), [RIGHT] * 5 + [gap] + [RIGHT] * 6)
     assert found.certificate == claimed(planned(), [RIGHT] * 5).certificate
-    assert found.ppr == 12 / 2**11
 
 
 def test_samples_left_out_of_the_vote_are_draws_all_the_same(claimed) -> None:
@@ -102,6 +101,28 @@ def test_where_completions_decide_the_type_p_is_corrected_for_it(claimed) -> Non
     assert claimed(closed, [RIGHT] * 7).ppr == 8 / 2**7
 
 
+def test_ppr_is_of_the_draws_in_launch_order_up_to_the_first_that_has_not_come(claimed) -> None:
+    """Those that come first are the short ones: 3 of 64 launched are a prefix, the twelve that came early are none.
+
+    Three equal answers are 4 / 2^3 for two choices; seven are 2 x 8 / 2^7 for three.
+    """
+    two, three = (
+        planned(n=64, choices=choices, answer_type="choice") for choices in (["41", "42"], ["41", "42", "43"])
+    )
+    assert claimed(two, [RIGHT] * 3 + ["-"] + [WRONG] * 12).ppr == 1.0  # 41 leads the votes, and not the draws
+    assert claimed(two, [RIGHT] * 3 + ["-"] + [RIGHT] * 12).ppr == 4 / 2**3
+    assert claimed(three, [RIGHT] * 7 + ["-"] + [RIGHT] * 9).ppr == 2 * 8 / 2**7
+
+
+def test_ppr_is_null_where_it_bounds_nothing(claimed) -> None:
+    """Where the certificate is void, and where the choices do not say how many answers there can be."""
+    closed = planned(choices=["41", "42"], answer_type="choice")
+    assert claimed(closed, [RIGHT] * 7).ppr == 8 / 2**7
+    assert claimed(replace(closed, sampler=Cycled()), [RIGHT] * 7).ppr is None
+    assert claimed(closed, ["-"] + [RIGHT] * 7).ppr is None
+    assert claimed(planned(choices=["41", "42"], answer_type="number"), [RIGHT] * 7).ppr is None
+
+
 class Cycled:
     """A sampler whose draws depend on each other."""
 
@@ -124,7 +145,7 @@ def test_each_broken_assumption_is_named(claimed) -> None:
         "first_sample_missing": claimed(plan, ["-"] + [RIGHT] * 7),
     }
     assert {name: one.certificate.void for name, one in found.items()} == {name: name for name in found}
-    assert {(one.certificate.p, one.support_lower_95) for one in found.values()} == {(None, None)}
+    assert {(one.certificate.p, one.support_lower_95, one.ppr) for one in found.values()} == {(None, None, None)}
 
 
 def test_units_that_differ_only_beyond_a_gap_void_it_too(claimed) -> None:

@@ -9,7 +9,7 @@ import pytest
 from service.evaluation.datasets import read_dataset
 from workers.backends.replay import ReplayBackend
 from workers.wire.messages import Job, Message, Provides, SampleStatistics
-from workers.wire.recorded import RecordedSample, provided
+from workers.wire.recorded import WHOLE, RecordedSample, View, provided
 
 OF_ANSWER = {"logprob_is": "sum of log p over the final-answer tokens only"}
 
@@ -81,3 +81,22 @@ def test_group_confidences_are_supplied_where_all_three_are() -> None:
     assert provided([SampleStatistics(**three)]) == {Provides.GROUP_CONFIDENCES}
     assert provided([SampleStatistics(**three), SampleStatistics(tail_confidence=1.0)]) == set()
     assert provided([]) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "view"),
+    [
+        ("a/b.jsonl", "a/b.jsonl", WHOLE),
+        ("f#results", "f", View(results=True)),
+        ("f#model=x/y@z", "f", View(model="x/y@z")),
+        ("f#model=a#b&c", "f", View(model="a#b&c")),
+        ("f#results&model=x", "f", View(results=True, model="x")),
+        ("odd#1/f.jsonl", "odd#1/f.jsonl", WHOLE),
+        ("f#result", "f#result", WHOLE),
+        ("f#model=", "f#model=", WHOLE),
+    ],
+)
+def test_a_source_names_a_file_and_what_of_it_is_read(source: str, path: str, view: View) -> None:
+    """What is no view belongs to the path, so that a mistyped one is a file that there is not."""
+    assert View.parsed(source) == (path, view)
+    assert view.written(path) == source

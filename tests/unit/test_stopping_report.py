@@ -8,10 +8,12 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.evaluation import stopping_report
-from service.evaluation.stopping_report import draws_to_certify, measure, read_results, report
+from service.evaluation.datasets import read_dataset
+from service.evaluation.stopping_report import draws_to_certify, measure, report
 from service.evaluation.stopping_table import as_table
 from service.settings import Settings
 from tests.at_once import at_once
+from workers.wire.recorded import View
 
 SURE = [{"text": "The answer is 42."}] * 12
 SPLIT = [{"text": f"The answer is {i % 2}."} for i in range(12)]
@@ -33,7 +35,7 @@ def recorded(folder: Path, name: str, *samples: list[dict[str, object]]) -> Path
 
 async def test_samples_and_losses_are_means_over_questions_and_orders(tmp_path) -> None:
     """One question is unanimous, of the other no answer is right: lead draws 7 and 12 of 12, beta 4 and some."""
-    dataset = read_results(recorded(tmp_path, "two", SURE, SPLIT))
+    dataset = read_dataset(recorded(tmp_path, "two", SURE, SPLIT))
     found = await measure(dataset, 12, ("lead", "beta:wave=1", "esc", "certified:wave=1"), Settings())
     rows = {row.rule: row for row in found.rows}
     assert (found.questions, found.all_samples, found.accuracy) == (2, 12.0, 0.5)
@@ -50,7 +52,7 @@ async def test_samples_and_losses_are_means_over_questions_and_orders(tmp_path) 
 async def test_a_rule_that_stops_too_early_is_seen_to_lose(tmp_path) -> None:
     """Seven of twelve are right; at two votes for one answer the wrong one wins in some order."""
     samples = [{"text": f"The answer is {42 if i < 7 else 41}."} for i in range(12)]
-    dataset = read_results(recorded(tmp_path, "close", *[samples] * 12))
+    dataset = read_dataset(recorded(tmp_path, "close", *[samples] * 12))
     found = await measure(dataset, 12, ("consensus:share=1:votes=1:wave=1",), Settings())
     assert found.accuracy == 1.0
     assert (found.rows[0].samples, found.rows[0].lost > 0.1) == (1.0, True)
@@ -59,7 +61,7 @@ async def test_a_rule_that_stops_too_early_is_seen_to_lose(tmp_path) -> None:
 
 def test_what_programs_printed_stands_for_them(tmp_path) -> None:
     """Nothing is executed; a program that printed nothing has no vote."""
-    (record,) = read_results(recorded(tmp_path, "programs", PROGRAMS)).records
+    (record,) = read_dataset(recorded(tmp_path, "programs", PROGRAMS), view=View(results=True)).records
     assert [sample.text for sample in record.samples] == ["\\boxed{42}"] * 11 + [""]
     assert at_once(draws_to_certify(record, 12)) == 7
     assert at_once(draws_to_certify(record, 6)) is None
@@ -78,6 +80,9 @@ def test_the_command_prints_a_line_a_rule(tmp_path, monkeypatch) -> None:
     written = json.loads((tmp_path / "out.json").read_text("utf-8"))
     assert written["datasets"] == [json.loads(json.dumps(found.as_json()))]
     assert CliRunner().invoke(app, ["eval", str(tmp_path / "two.jsonl.gz"), "--stopping-report"]).exit_code == 2
+    few = ["eval", str(tmp_path), "--stopping-report", "--stop", "esc,beta:wave=1", "--orders", "2", "--json", "-"]
+    written = json.loads(CliRunner().invoke(app, few).stdout.partition("\n}\n")[0] + "}")["datasets"][0]
+    assert ([row["rule"] for row in written["rows"]], written["orders"]) == (["esc", "beta:wave=1"], 2)
 
 
 def test_options_reach_the_rule_of_a_cell(tmp_path) -> None:

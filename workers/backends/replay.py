@@ -1,7 +1,8 @@
 """The `replay` backend: recorded samples from a file, in the form of evaluation data (one JSON line a question).
 
 A line is `{"id", "question", "samples": [{"text", "finish_reason"?, "completion_tokens"?, "statistics"?}], ...}`; which
-other fields are statistics, workers/wire/recorded.py says.
+other fields are statistics, workers/wire/recorded.py says. Of `FILE#model=NAME` only the samples of one of several
+models are served (`extra.model`); of `FILE#results` the recorded results in the place of programs, which are not run.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workers.backends.base import BackendError
 from workers.wire.messages import Failure, FailureKind, Job, Provides, Sample
-from workers.wire.recorded import RecordedSample, provided
+from workers.wire.recorded import RecordedSample, View, provided
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -33,6 +34,7 @@ class _Question(BaseModel):
 class ReplayBackend:
     """Answers from the recording at `path`: sample `i` of a job is the question's recorded sample `i`.
 
+    `path` may end in what of the recording is served (`View`); a question of which nothing is served has no samples.
     Where an answer has several models, the i-th of those that this model draws is.
 
     The question is the one that the job's `question_id` names, else the one whose text is exactly the last user message
@@ -46,14 +48,18 @@ class ReplayBackend:
     def __init__(self, path: str, delay_ms: float = 0.0, *, capacity_samples: int = 64) -> None:
         self.provides: frozenset[Provides] = frozenset()
         self.capacity_samples = capacity_samples
-        self._path = Path(path)
+        named, self._view = View.parsed(path)
+        self._path = Path(named)
         self._delay_s = delay_ms / 1000
         self._by_id: dict[str, list[_Question]] = {}
         self._by_text: dict[str, _Question] = {}
 
     async def start(self) -> None:
-        """Reads the file into memory. Raises OSError, or ValueError naming the line that cannot be read."""
-        questions = await asyncio.to_thread(lambda: list(_read(self._path)))
+        """Reads the file into memory. Raises OSError, or ValueError naming the line that cannot be read, or the model
+        of which it has no sample."""
+        questions = await asyncio.to_thread(lambda: list(_read(self._path, self._view)))
+        if self._view.model is not None and not any(question.samples for question in questions):
+            raise ValueError(f"{self._path}: no sample is of the model {self._view.model!r}")
         self._by_id = {}
         for question in questions:
             self._by_id.setdefault(question.id, []).append(question)
@@ -98,17 +104,18 @@ def _provided(questions: list[_Question]) -> frozenset[Provides]:
     return provided(sample.all_statistics(question.extra) for question in questions for sample in question.samples)
 
 
-def _read(path: Path) -> Iterator[_Question]:
+def _read(path: Path, view: View) -> Iterator[_Question]:
     empty = True
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
-            yield _Question.model_validate_json(line)
+            read = _Question.model_validate_json(line)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise ValueError(f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+        yield read.model_copy(update={"samples": view.of(read.samples)})
         empty = False
     if empty:
         raise ValueError(f"{path}: no recorded question")
