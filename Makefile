@@ -46,8 +46,8 @@ stopping: $(STAMP) ## what each stopping rule saves and loses on recorded sample
 voting: $(STAMP) ## every way of voting on recorded samples (CONCLAVE_DATA), offline and through the whole service: an hour
 	$(BIN)/conclave voting
 
-weights: $(STAMP) ## what learned member weights gain on recorded samples of several models (CONCLAVE_DATA)
-	$(BIN)/conclave weights $(addprefix $(CONCLAVE_DATA)/,zeroeval_math_l5_cross.jsonl.gz mmlu_pro_cross.jsonl.gz)
+weights: $(STAMP) ## what learned member weights gain on recorded samples of several models (CONCLAVE_DATA), and the bars
+	$(BIN)/conclave weights --bars $(addprefix $(CONCLAVE_DATA)/,zeroeval_math_l5_cross.jsonl.gz mmlu_pro_cross.jsonl.gz)
 
 certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated runs a line
 	$(BIN)/python -m tests.load.certificate

@@ -19,6 +19,7 @@ def weights(
         str, typer.Option(help="how answers are found; as-recorded: what the file says")
     ] = "as-recorded",
     limit: Annotated[int | None, typer.Option(help="only the first so many questions", min=1)] = None,
+    bars: Annotated[bool, typer.Option("--bars", help="exit 1 if a data set misses its bar")] = False,
     as_json: Json = None,
 ) -> None:
     """Learns a weight for each member of a mixed ensemble, and reports what it is worth on questions not learned from.
@@ -40,3 +41,5 @@ def weights(
     for report in reports:
         for line in as_lines(report):
             out.print(line, markup=False, highlight=False)
+    if bars and not all(report.met for report in reports):
+        raise typer.Exit(1)

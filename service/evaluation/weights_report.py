@@ -28,6 +28,11 @@ LEAST = 1e-3
 
 BEST, LEARNED = "best single member", "learned weights"
 
+BARS = {"zeroeval_math_l5_cross": 0.02, "mmlu_pro_cross": 0.019}
+"""By data set: what the learned weights are to gain on the best single member, as a share of the questions."""
+FLOOR = -0.003
+"""The bar of any other data set: the most that learning weights may cost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -95,6 +100,21 @@ class WeightsReport:
     def score(self, name: str) -> Score:
         """The row of that name."""
         return next(score for score in self.scores if score.name == name)
+
+    @property
+    def gain(self) -> float:
+        """What the learned weights gain on the best single member, in shares of the questions."""
+        return self.score(LEARNED).accuracy - self.score(BEST).accuracy
+
+    @property
+    def bar(self) -> float:
+        """The least gain that is asked for."""
+        return BARS.get(self.name, FLOOR)
+
+    @property
+    def met(self) -> bool:
+        """True if the gain reaches the bar."""
+        return self.gain >= self.bar
 
     def request_members(self) -> list[dict[str, object]]:
         """The weights as a request's `members`, heaviest first."""

@@ -40,6 +40,8 @@ def as_lines(report: WeightsReport) -> Iterator[str]:
         yield f"  split seed {split.seed}: {100 * split.forth:+.2f} / {100 * split.back:+.2f}{kept}"
     forth, back = (100 * sum(gains) / len(splits) for gains in zip(*((s.forth, s.back) for s in splits), strict=True))
     yield f"  mean of {len(splits)}: {forth:+.2f} / {back:+.2f}"
+    verdict = "pass" if report.met else "miss"
+    yield f"  bar: at least {100 * report.bar:+.2f} over the best member, found {100 * report.gain:+.2f}: {verdict}"
     yield (
         f"  headroom: all members are wrong on {room.failed} of {room.questions}, at least {100 * room.least:.1f} % "
         f"with confidence 95 %: choosing among them gains at most {100 * room.room:.1f} points on the best member"
@@ -69,7 +71,13 @@ def _report(report: WeightsReport) -> dict[str, object]:
             for one in report.splits
         ],
         "headroom": {"failed": room.failed, "least_failed": room.least, "most_gain": room.room},
-        "fitted": {"kept_best": report.fitted.kept_best, "cross_validated_gain": report.fitted.gain},
+        "bar": {"asked": report.bar, "gain": report.gain, "met": report.met},
+        "fitted": {
+            "kept_best": report.fitted.kept_best,
+            "cross_validated_gain": report.fitted.gain,
+            "expected_gain": report.fitted.expected,
+            "standard_error": report.fitted.error,
+        },
         "members": report.request_members(),
         "mixture": {"mix": "random", "draws": MIXED, "members": report.request_mixture()},
     }

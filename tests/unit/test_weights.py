@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from service.evaluation.ballots import Ballot, Ballots, read_ballots
 from service.evaluation.datasets import read_dataset
 from service.evaluation.intervals import least_share
 from service.evaluation.weights import best_member, exp_accuracy, fit, fit_freely, line, log_odds
+from service.evaluation.weights_arrays import rows_of, tells
 from service.evaluation.weights_report import BEST, LEARNED, report
 from tests.at_once import at_once
 
@@ -62,7 +64,7 @@ def test_known_weights_by_hand() -> None:
     assert log_odds(three) == pytest.approx((math.log(7), math.log(0.6)))
     assert exp_accuracy(three) == pytest.approx((1.0, math.exp(-8)))
     assert best_member(three) == (1.0, 0.0)
-    assert line((2.0, 1.0, -1.0), 2.0) == (1.0, 0.5, 0.0)
+    assert line(np.array([2.0, 1.0, -1.0]), 2.0).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_many_that_copy_one_another_do_not_outvote_the_one_that_knows() -> None:
@@ -96,6 +98,27 @@ def test_where_nothing_is_gained_the_best_member_stays_alone() -> None:
     assert (fitted.kept_best, fitted.weights) == (True, (1.0, 0.0))
 
 
+def contested(seed: int, questions: int = 200, often: float = 0.25, others: float = 0.5) -> Ballots:
+    """On `often` of the questions the best member stands against two, and these are right on `others` of them."""
+    rng, listed = Random(seed), []
+    for _ in range(questions):
+        if rng.random() < often:
+            first = rng.random() >= others
+            listed.append(ballot(((0,), first), ((1, 2), not first)))
+        else:
+            known = rng.random() < 0.8
+            alone = rng.choice([(), (1,), (2,), (1, 2)]) if known else ()
+            together = tuple(k for k in range(3) if k not in alone)
+            listed.append(ballot((together, known), *(((k,), False) for k in alone)))
+    return Ballots("made", ("m0", "m1", "m2"), tuple(listed))
+
+
+def test_a_coin_toss_is_no_gain() -> None:
+    """Overruling the best member wins as often as it loses: chance alone seldom talks the fit into it."""
+    taken = [not fit(contested(seed)).kept_best for seed in range(24)]
+    assert sum(taken) <= 6
+
+
 def test_too_few_questions_are_refused() -> None:
     """There is no cross-validation of four."""
     with pytest.raises(ValueError, match="at least 5"):
@@ -125,6 +148,40 @@ def test_the_fit_is_a_finite_function_of_the_ballots(listed: list[Ballot]) -> No
     mirrored = fit_freely(Ballots("made", ("c", "b", "a"), tuple(turned)))
     if len({*ballots.rights()}) == 3:
         assert mirrored[::-1] == pytest.approx(found, abs=1e-6)
+
+
+@given(made, st.lists(st.integers(0, 3), min_size=3, max_size=3))
+@settings(max_examples=40, deadline=None)
+def test_many_weightings_at_once_are_counted_as_one_by_one(listed: list[Ballot], drawn: list[int]) -> None:
+    """The arrays' vote is the ballots' own, ties included."""
+    ballots = Ballots("made", ("a", "b", "c"), tuple(listed))
+    rows = rows_of(ballots, range(len(listed)))
+    weightings = [[float(weight) for weight in drawn], [0.25, 0.5, 0.75], [1.0, 1.0, 1.0]]
+    found = rows.outcomes(np.array(weightings).T)
+    assert found.T.tolist() == [ballots.outcomes(weights) for weights in weightings]
+
+
+def test_the_slope_is_that_of_the_likelihood() -> None:
+    """Against differences of the likelihood, at two weightings with different counts."""
+    ballots = crowd(strong=0.7, weak=2, questions=30)
+    telling = [place for place, each in enumerate(ballots.listed) if tells(each)]
+    rows = rows_of(ballots, telling)
+    weights = np.array([[0.9, 0.2], [0.3, 0.0], [0.1, 1.5]])
+    counts = np.array([[1.0, float(place % 3)] for place in range(30)])
+    _, slope = rows.likelihood(rows.chances(rows.gave @ weights), counts)
+    for member in range(3):
+        step = np.zeros((3, 2))
+        step[member] = 1e-5
+        up, down = (rows.likelihood(rows.chances(rows.gave @ w), counts)[0] for w in (weights + step, weights - step))
+        assert slope[member] == pytest.approx((up - down) / 2e-5, abs=1e-6)
+
+
+def test_the_expected_gain_by_hand() -> None:
+    """Scores 1 and 0.5 + 0.5 + ln 3: chances 1/4 and 3/4, so the vote gains 1/2 on the member that is outvoted."""
+    one = Ballots("made", ("a", "b", "c"), (ballot(((0,), False), ((1, 2), True)),))
+    weights = np.array([[1.0], [0.5], [0.5 + math.log(3)]])
+    gained = rows_of(one, [0]).expected_gains(weights, np.array([[1.0], [0.0], [0.0]]))
+    assert gained.tolist() == [[pytest.approx(0.5)]]
 
 
 def test_a_share_is_bounded_from_below() -> None:
@@ -203,6 +260,18 @@ def test_the_command_prints_the_seeds_and_writes_members_for_a_request(recording
     assert request.members is not None
     assert request.members[0].model == "good"
     AnswerRequest.model_validate({"question": "?", "mix": "random", "members": found["mixture"]["members"]})
+
+
+def test_a_missed_bar_fails_where_bars_are_asked_for(recording: Path) -> None:
+    """Nothing is gained there: enough where only a loss is barred, too little for a data set with a bar of its own."""
+    own = recording.with_name("mmlu_pro_cross.jsonl")
+    own.write_text(recording.read_text())
+    assert run(str(recording), "--bars")[0] == 0
+    code, printed = run(str(recording), str(own), "--bars")
+    assert code == 1
+    assert "at least -0.30 over the best member, found +0.00: pass" in printed
+    assert "at least +1.90 over the best member, found +0.00: miss" in printed
+    assert run(str(own))[0] == 0
 
 
 def test_a_recording_of_one_model_is_refused(tmp_path: Path) -> None:
