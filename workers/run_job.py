@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 
 from redis.exceptions import RedisError
@@ -25,16 +26,33 @@ class LeaseLost(Exception):
 
 
 class JobRun:
-    """Runs one lease to its end. Cancelling the task that awaits `run` stops the backend within one decode step."""
+    """Runs one lease to its end. Cancelling the task that awaits `run` stops the backend within one decode step.
 
-    def __init__(self, lease: Lease, backend: Backend, leases: Leases, metrics: WorkerMetrics, flush_s: float) -> None:
+    `came` is called after each sample, when `open_samples` is one less.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        backend: Backend,
+        leases: Leases,
+        metrics: WorkerMetrics,
+        flush_s: float,
+        came: Callable[[], None] = lambda: None,
+    ) -> None:
         self.lease = lease
         self._backend = backend
         self._leases = leases
         self._metrics = metrics
         self._flush_s = flush_s
+        self._came = came
         self._open = set(lease.missing)
         self._ready: list[Sample] = []
+
+    @property
+    def open_samples(self) -> int:
+        """Samples that are still to come."""
+        return len(self._open)
 
     async def run(self) -> str:
         """Draws and stores; returns the job's outcome for the metrics. Never raises a backend's failure."""
@@ -109,6 +127,7 @@ class JobRun:
             return False
         if sample.index in self._open:
             self._open.discard(sample.index)
+            self._came()
             self._ready.append(sample)
             outcome = "failed" if sample.failure else sample.finish_reason.value
             self._metrics.sample(outcome, sample.prompt_tokens, sample.completion_tokens)

@@ -163,7 +163,12 @@ class Worker:
         return max(1, min(16, free // 16))
 
     def _running_samples(self) -> int:
-        return sum(len(run.lease.missing) for run, _ in self._runs.values())
+        return sum(run.open_samples for run, _ in self._runs.values())
+
+    def _has_room(self) -> bool:
+        """True while those beside the largest job leave room: nobody waits for the end of one large job."""
+        counts = [run.open_samples for run, _ in self._runs.values()]
+        return sum(counts) - max(counts, default=0) < self._backend.capacity_samples
 
     async def _start_all(self, entries: tuple[Entry, ...]) -> None:
         await asyncio.gather(*(self._start(entry) for entry in entries))
@@ -181,7 +186,9 @@ class Worker:
             self._claimed.discard(entry.place)
             self._metrics.job("cancelled")
             return
-        run = JobRun(lease, self._backend, self._leases, self._metrics, self._settings.flush_ms / 1000)
+        run = JobRun(
+            lease, self._backend, self._leases, self._metrics, self._settings.flush_ms / 1000, self._update_room
+        )
         task = asyncio.create_task(self._run(run))
         self._runs[lease.job.job_id] = (run, task)
         self._update_room()
@@ -210,9 +217,8 @@ class Worker:
             self._update_room()
 
     def _update_room(self) -> None:
-        running = self._running_samples()
-        self._metrics.running(running)
-        if running < self._backend.capacity_samples or self._draining.is_set():
+        self._metrics.running(self._running_samples())
+        if self._has_room() or self._draining.is_set():
             self._room.set()
         else:
             self._room.clear()

@@ -279,3 +279,62 @@ def test_what_cannot_be_encoded_is_unsupported(tmp_path: Path, template: str | N
     with pytest.raises(BackendError, match=detail) as caught:
         encoder.encode(asked, 7 if template is None else 0)
     assert caught.value.kind is FailureKind.UNSUPPORTED
+
+
+async def test_a_model_that_gives_no_numbers_again_and_again_is_broken(
+    backend: ScoringBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two such texts and a sound one are no harm; three in a row are."""
+    scored = Scorer.values
+    monkeypatch.setattr(
+        Scorer, "values", lambda model, texts: [[math.nan] if len(text.ids) > 4 else [1.0] for text in texts]
+    )
+    for texts in (("a a a", "a a a a"), ("a",), ("a a a", "a a a a")):
+        await embed(backend, job(*texts))
+        assert await backend.healthy()
+        assert backend.broken() is None
+    await embed(backend, job("a a a a a"))
+    assert not await backend.healthy()
+    assert backend.broken() is not None
+    monkeypatch.setattr(Scorer, "values", scored)
+    with pytest.raises(BackendError):
+        await embed(backend, job("a"))
+
+
+async def test_an_idle_engine_shows_its_health_by_a_pass(
+    backend: ScoringBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by being alive; three passes without numbers are the end."""
+    facts = backend._engine.facts
+    facts.last_pass = -math.inf
+    assert await backend.healthy()
+    assert facts.last_pass > 0
+    monkeypatch.setattr(Scorer, "values", lambda *_: 1 / 0)
+    assert await backend.healthy()
+    facts.last_pass = -math.inf
+    assert not await backend.healthy()
+    assert backend.broken() is None
+    monkeypatch.setattr(Scorer, "values", lambda *_: [[math.inf]])
+    for _ in range(3):
+        assert backend.broken() is None
+        facts.last_pass = -math.inf
+        assert not await backend.healthy()
+    assert backend.broken() is not None
+
+
+async def test_facts_tell_of_texts_tokens_and_waits(backend: ScoringBackend, gate: Gate) -> None:
+    """Each job's wait is told once; what waits is told while a pass is under way."""
+    first = await shut(backend, gate)
+    others = asyncio.create_task(embed(backend, job(*["a"] * 30)))
+    await asyncio.sleep(0.05)
+    assert backend.take_facts().rows >= 1
+    gate.open.set()
+    await first
+    samples = await others
+    facts = backend.take_facts()
+    assert facts.counters["scored_texts"] >= 31
+    assert facts.counters["read_tokens"] >= sum(sample.prompt_tokens for sample in samples)
+    assert facts.counters["passes"] == len(gate.passes)
+    assert len(facts.queue_waits_s) >= 1
+    assert facts.queue_waits_s[-1] >= 0.03
+    assert backend.take_facts().queue_waits_s == []

@@ -99,6 +99,14 @@ class FakeEngine:
         self.dead = True
 
 
+async def idle_for(seconds: float) -> VLLMBackend:
+    """A backend whose last sample came so long ago."""
+    backend = VLLMBackend("x", EngineOptions(rows=2))
+    await backend.start()
+    backend._last_pass -= seconds
+    return backend
+
+
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """What `open_engine` gives."""
@@ -341,3 +349,40 @@ def test_a_worker_without_vllm_says_what_to_install(redis_url: str) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "pip install 'conclave[vllm]'" in done.stderr
+
+
+async def test_an_idle_engine_shows_its_health_by_a_token(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes' life is not enough; a sample of the last half minute is."""
+    assert await (await idle_for(0)).healthy()
+    assert engine.asked == {}
+    backend = await idle_for(60)
+    assert await backend.healthy()
+    ((name, asked),) = engine.asked.items()
+    assert (name[:6], asked["max_tokens"]) == ("probe-", 1)
+    assert await backend.healthy()
+    assert len(engine.asked) == 1
+    engine.broken.add(0)
+    for seconds, healthy in ((60, False), (0, True)):
+        backend = await idle_for(seconds)
+        assert await backend.healthy() is healthy
+        assert backend.broken() is None
+    engine.broken.clear()
+    engine.slow.add(0)
+    monkeypatch.setattr("workers.backends.vllm_local.backend._PATIENCE_S", 0.01)
+    assert not await (await idle_for(60)).healthy()
+
+
+async def test_facts_tell_of_tokens_and_of_what_runs_and_waits(engine: FakeEngine) -> None:
+    """A prompt's tokens count once a job; what was cut runs no more."""
+    backend = await idle_for(0)
+    await draw(backend, job())
+    facts = backend.take_facts()
+    assert dict(facts.counters) == {"drawn_tokens": 8, "read_tokens": 5}
+    assert (facts.rows, facts.waiting_samples) == (0, 0)
+    engine.slow |= {5, 6, 7}
+    samples = backend.sample(job(), (0, 1, 2, 3))
+    await anext(samples)
+    facts = backend.take_facts()
+    assert (facts.rows, facts.waiting_samples) == (2, 1)
+    await samples.aclose()
+    assert backend.take_facts().rows == 0

@@ -136,6 +136,7 @@ async def test_a_cancelled_sample_takes_part_in_no_later_step(
     assert all(not {1, 4} & rows for rows in seen[at + 1 :])
     reasons = {sample.index: sample.finish_reason for sample in found}
     assert reasons == {index: FinishReason.CANCELLED if index in (1, 4) else FinishReason.LENGTH for index in range(6)}
+    assert all(sample.completion_tokens >= 9 for sample in found)  # what a cancelled one had drawn was spent
 
 
 async def test_memory_is_given_back(backend: TorchBackend) -> None:
@@ -268,6 +269,19 @@ async def test_an_idle_engine_shows_its_health_by_a_forward_pass(
     monkeypatch.setattr(LoadedModel, "forward", lambda *_: 1 / 0)
     backend.facts.last_forward = -math.inf
     assert not await backend.healthy()
+
+
+async def test_an_idle_engine_whose_model_gives_no_numbers_is_broken(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No sample is needed to find that out."""
+    forward = LoadedModel.forward
+    monkeypatch.setattr(LoadedModel, "forward", lambda *given: forward(*given) * math.nan)
+    for _ in range(3):
+        assert backend.broken() is None
+        backend.facts.last_forward = -math.inf
+        assert not await backend.healthy()
+    assert backend.broken() is not None
 
 
 async def test_prompts_that_do_not_fit_together_are_read_one_by_one(

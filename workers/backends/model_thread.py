@@ -73,6 +73,37 @@ def hand_over(loop: asyncio.AbstractEventLoop, take: Callable[[Item], None], ite
     return True
 
 
+async def asked(ask: Callable[[Callable[[bool], None]], None], patience_s: float) -> bool:
+    """What a thread answers; False after `patience_s`. `ask` is given what the thread calls with its answer."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[bool] = loop.create_future()
+
+    def settle(answer: bool) -> None:
+        if not outcome.done():
+            outcome.set_result(answer)
+
+    def answered(answer: bool) -> None:
+        hand_over(loop, settle, answer)
+
+    ask(answered)
+    try:
+        async with asyncio.timeout(patience_s):
+            return await outcome
+    except TimeoutError:
+        return False
+
+
 def out_of_memory(error: Exception) -> bool:
     """True for torch's out-of-memory errors; the CPU allocator's is a plain RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def runs_short(phase: Callable[[], None]) -> bool:
+    """Runs a phase; True if the device's memory ran out in it. By then the error and the tensors it held are gone."""
+    try:
+        phase()
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return True
+    return False

@@ -1,7 +1,6 @@
 """The `torch` backend: a local model folder, decoded by this process."""
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from workers.backends.base import BackendError, BackendFacts
+from workers.backends.model_thread import asked
 from workers.backends.torch_local.engine import Engine, Probe
 from workers.backends.torch_local.facts import COUNTERS, EngineFacts
 from workers.backends.torch_local.model import LoadedModel, load
@@ -102,23 +102,7 @@ class TorchBackend:
             return False
         if time.monotonic() - self.facts.last_forward < _RECENT_S:
             return True
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[bool] = loop.create_future()
-
-        def settle(ran: bool) -> None:
-            if not outcome.done():
-                outcome.set_result(ran)
-
-        def done(ran: bool) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, ran)
-
-        self._engine.submit(Probe(done))
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                return await outcome and self._engine.sound()
-        except TimeoutError:
-            return False
+        return await asked(lambda done: self._engine.submit(Probe(done)), _PATIENCE_S) and self._engine.sound()
 
     def broken(self) -> str | None:
         """Why this process will never serve again: its model gives no numbers any more; None while it may."""

@@ -29,6 +29,7 @@ class Batch:
         self._decoding = Decoding(model.cache, self._slots)
         self._draw: Draw | None = None
         self._logits = torch.empty((0, model.vocabulary), device=model.device)
+        self._places: list[int | None] = []  # where in `_logits` each row's are; None: a row that has just forked
         self._arranged = -1
         self.rows: list[Row] = []
         self.pending = False
@@ -39,10 +40,12 @@ class Batch:
         """Bytes of the rows' own tokens."""
         return self._slots.bytes
 
-    @property
-    def logits(self) -> torch.Tensor:
-        """The unprocessed logits `[rows, vocabulary]` from which `draw` draws next, or has just drawn."""
-        return self._logits
+    def logits_of(self, row: Row) -> torch.Tensor:
+        """The unprocessed logits `[vocabulary]` from which `draw` draws next, or has just drawn."""
+        place = self._places[self.rows.index(row)]
+        if place is None:
+            raise RuntimeError("the row has no logits yet")
+        return self._logits[place]
 
     @property
     def longest(self) -> int:
@@ -57,21 +60,29 @@ class Batch:
         """True if every row can take one more token without more memory."""
         return self._slots.fits(len(self.rows), self.longest + 1)
 
+    def tighten(self) -> None:
+        """Gives back memory that the rows do not need."""
+        self._slots.tighten()
+
     def join(self, rows: Sequence[Row]) -> None:
-        """Rows that start at the end of their prompts; between a forward call and a draw."""
+        """Rows that start at the end of their prompts, all or none; between a forward call and a draw."""
         if not rows:
             return
-        self._append(rows)
+        if any(row.prompt.shelf is None for row in rows):
+            raise RuntimeError("a row's prompt is on no shelf")
+        logits = torch.cat([self._logits, *(row.prompt.logits for row in rows)])
+        self._append(rows, max(row.prompt.tokens * row.prompt.copied for row in rows))
         for place, row in enumerate(rows, start=len(self.rows) - len(rows)):
             if row.prompt.copied and row.prompt.shelf is not None:
                 self._slots.restore(place, row.prompt.shelf.store, row.prompt.place, row.prompt.tokens)
         self._cohorts.append(len(rows), self._slots.lengths)
-        self._logits = torch.cat([self._logits, *(row.prompt.logits for row in rows)])
+        self._places[-len(rows) :] = range(len(self._logits), len(logits))
+        self._logits = logits
 
     def fork(self, row: Row, other: Row) -> None:
         """A row that has drawn what `row` has, but for the newest token; between a draw and a forward call."""
         source = self.rows.index(row)
-        self._append([other])
+        self._append([other], self._slots.lengths[source])
         self._slots.copy(source, len(self.rows) - 1)
         self._cohorts.append(1, self._slots.lengths)
 
@@ -84,7 +95,7 @@ class Batch:
 
     def resume(self, row: Row, saved: Store) -> None:
         """Brings a resting row back; between a draw and a forward call."""
-        self._append([row])
+        self._append([row], saved.tokens)
         self._shelves.release(row.prompt)
         self._slots.restore(len(self.rows) - 1, saved, 0, saved.tokens)
         self._cohorts.append(1, self._slots.lengths)
@@ -97,20 +108,17 @@ class Batch:
         """Takes rows out; others move into their places."""
         if not rows:
             return
-        order = list(range(len(self.rows)))
         for row in rows:
             for source, target in self._cohorts.remove(self.rows.index(row)):
                 self._slots.copy(source, target)
-                self.rows[target], order[target] = self.rows[source], order[source]
+                self.rows[target], self._places[target] = self.rows[source], self._places[source]
             self.rows.pop()
-            order.pop()
+            self._places.pop()
             self._slots.pop()
             self._shelves.release(row.prompt)
         if not self.rows:
             self._decoding.arrange([], [])  # lets go of the shelves it has read
-        if len(self._logits) > len(self.rows):
-            kept = [place for place in order if place < len(self._logits)]
-            self._logits = self._logits[torch.tensor(kept, dtype=torch.long, device=self._model.device)]
+            self._logits = self._logits[:0]
         self._arranged = -1
 
     def spoil(self, row: Row) -> None:
@@ -118,24 +126,28 @@ class Batch:
         self._slots.wipe(self.rows.index(row))
 
     def draw(self) -> list[list[float]]:
-        """Draws a token for every row: its columns of `measure`, the token first."""
-        self.pending = True
-        logits = centred(self._logits)
-        tokens = self._arrange().draw(logits, [row.uniforms.next() for row in self.rows])
-        if not self.statistics:
-            return [[token, 1.0, 0.0, 0.0, 0.0, 0.0] for (token,) in tokens.tolist()]
+        """Draws a token for every row: its columns of `measure`, the token first. After a failure it draws the same."""
+        logits = centred(self._ordered())
+        tokens = self._arrange().draw(logits, [row.uniforms.peek() for row in self.rows])
         # One transfer from the device a step.
-        numbers: list[list[float]] = measure(logits, tokens).tolist()
+        numbers: list[list[float]]
+        if self.statistics:
+            numbers = measure(logits, tokens).tolist()
+        else:
+            numbers = [[token, 1.0, 0.0, 0.0, 0.0, 0.0] for (token,) in tokens.tolist()]
+        for row in self.rows:
+            row.uniforms.next()
+        self.pending = True
         return numbers
 
     def weights(self) -> torch.Tensor:
         """What the rows draw from, `[rows, vocabulary]`, of any total; before a draw or just after it."""
-        return self._arrange().weights(centred(self._logits))
+        return self._arrange().weights(centred(self._ordered()))
 
     def forward(self) -> None:
         """Feeds every row's newest token to the model."""
         if not self.rows:
-            self._logits, self.pending = self._logits[:0], False
+            self.pending = False
             return
         self._arrange()
         device, lengths = self._model.device, self._slots.lengths
@@ -147,11 +159,20 @@ class Batch:
         self._decoding.begin()
         self._logits = self._model.forward(ids, torch.tensor(places, device=device), self._decoding)[:, -1]
         self._decoding.end()
+        self._places = list(range(len(self.rows)))
         self.pending = False
 
-    def _append(self, rows: Sequence[Row]) -> None:
-        self._slots.append(len(rows))
+    def _ordered(self) -> torch.Tensor:
+        """The logits in the order of the rows."""
+        if self._places != list(range(len(self._logits))):
+            self._logits = self._logits[torch.tensor(self._places, dtype=torch.long, device=self._model.device)]
+            self._places = list(range(len(self.rows)))
+        return self._logits
+
+    def _append(self, rows: Sequence[Row], tokens: int) -> None:
+        self._slots.append(len(rows), tokens)
         self.rows += rows
+        self._places += [None] * len(rows)
         for row in rows:
             row.prompt.hold()
         self._arranged = -1

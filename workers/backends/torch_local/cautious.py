@@ -121,7 +121,7 @@ class Courses:
         for number in range(1, count):
             other = row.fork(Uniforms(_seed(row, number)))
             token = int(invert(probabilities, [other.uniforms.next()])[0])
-            other.replace_newest(token, self._batch.logits[self._batch.rows.index(row)])
+            other.replace_newest(token, self._batch.logits_of(row))
             race.enter(other)
             race.trials[-1].logprob = math.log(max(float(probabilities[0, token]), 1e-30))
             race.trials[-1].tokens = 1
@@ -146,12 +146,13 @@ class Courses:
 
     def _finish(self, race: Race, endings: dict[Row, Ending]) -> None:
         winner = race.best()
+        if winner.saved is not None:  # first, as memory may run out
+            self._batch.resume(winner.row, winner.saved)
+            winner.saved = None
         for trial in race.trials:
             trial.row.part = None
             if trial is not winner:
                 self._batch.give_up(trial.row)
-        if winner.saved is not None:
-            self._batch.resume(winner.row, winner.saved)
         if winner.ending is not None:
             endings[winner.row] = winner.ending
 

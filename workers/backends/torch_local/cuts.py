@@ -91,23 +91,65 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-_CUE = "answer is"
+_CUES = ("answer is", "answer:", "answer**:", "####")
+_OPEN = frozenset({"not", "n't", "never", "either", "neither", "probably", "likely", "perhaps"})
+"""Words behind a cue with which no answer is stated yet."""
+
+_CONDITIONS = frozenset({"if", "whether", "unless", "suppose", "assuming", "assume", "when", "until"})
+"""Words before a cue in the same sentence with which none is stated."""
 
 
 def has_answered(tail: str) -> bool:
     """True if the end of a completion holds a closed `\\boxed{...}`, or a stated answer whose line or sentence is over.
 
-    A full stop ends it only behind a number, a bracket or a sign of emphasis: "St. Gallen" goes on, and so may "3.".
+    A stated answer follows "answer is", or is short and follows "Answer:", or is a number behind "####". A full stop
+    ends it only behind a number, a choice's letter, a bracket or a sign of emphasis: "St. Gallen" goes on, and so may
+    "3.". What is denied, guessed or supposed is none.
     """
     start = tail.rfind("\\boxed{")
     if start >= 0 and _closes(tail[start + len("\\boxed") :]):
         return True
-    cue = tail.lower().rfind(_CUE)
-    if cue < 0:
+    lowered = tail.lower()
+    place, cue = max((lowered.rfind(cue), cue) for cue in _CUES)
+    if place < 0:
         return False
-    stated = tail[cue + len(_CUE) :].lstrip(" :*")
+    stated = tail[place + len(cue) :].lstrip(" :*\n\t")
+    line, newline, _ = stated.partition("\n")
+    if cue == "answer is":
+        return _asserted(lowered[:place], stated.lower()) and (_sentence_over(stated) or bool(newline and _says(line)))
+    bare = line.strip(" *$.") if cue != "####" else line.strip(" $")
+    return bool(newline) and (_number(bare) or (cue != "####" and _short(bare)))
+
+
+def _asserted(before: str, stated: str) -> bool:
+    sentence = before[max(before.rfind(mark) for mark in ".!?\n;") + 1 :]
+    return _OPEN.isdisjoint(stated.split(maxsplit=1)[:1]) and _CONDITIONS.isdisjoint(sentence.replace(",", " ").split())
+
+
+def _sentence_over(stated: str) -> bool:
     stop = stated.find(". ")
-    return "\n" in stated[1:] or (stop > 0 and (stated[stop - 1].isdigit() or stated[stop - 1] in ")}]$*%"))
+    if stop <= 0:
+        return False
+    return stated[stop - 1].isdigit() or stated[stop - 1] in ")}]$*%" or (stop == 1 and _letter(stated[0]))
+
+
+def _says(line: str) -> bool:
+    """False for a line that only announces: "as follows:"."""
+    return bool(line.strip(" *")) and not line.rstrip(" *").endswith(":")
+
+
+def _short(text: str) -> bool:
+    return _letter(text.strip("()")) or text.lower() in {"yes", "no", "true", "false"}
+
+
+def _letter(text: str) -> bool:
+    """True for the letter of a choice; the later ones of the alphabet are rather somebody's initial."""
+    return len(text) == 1 and "A" <= text <= "J"
+
+
+def _number(text: str) -> bool:
+    """True for one number, however it is written, and nothing else."""
+    return bool(text) and text.strip("-+$%,./0123456789") == "" and text[-1] in "0123456789%"
 
 
 def _closes(text: str) -> bool:

@@ -25,7 +25,7 @@ _MOST_INVALID = 3
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Asks the thread for one forward pass; `done` is told whether it could be run."""
+    """Asks the thread for one forward pass; `done` is told whether it could be run and gave numbers."""
 
     done: Callable[[bool], None]
 
@@ -95,8 +95,12 @@ class Engine:
     def _probe(self, model: LoadedModel, probe: Probe) -> None:
         ran = False
         try:
-            model.probe()
-            ran = True
-            self.facts.last_forward = time.monotonic()
-        finally:
-            probe.done(ran)
+            ran = model.probe()
+        except Exception:  # noqa: BLE001 - the thread outlives it, and so do the orders; logged and reported
+            _log.exception("a probe failed")
+        else:
+            if ran:
+                self.facts.last_forward = time.monotonic()
+            else:
+                self.facts.invalid_in_a_row += 1
+        probe.done(ran)

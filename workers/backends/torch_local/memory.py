@@ -1,10 +1,12 @@
 """Where keys and values lie: prompts on shelves, one copy each; the rows' own tokens in slots, side by side.
 
 Prompts of about one length, shared by about equally many rows, lie on one shelf, so that one call attends to all of
-them. What ends leaves no hole: the last one moves into its place. Both grow by doubling and are given back when empty.
+them. What ends leaves no hole: the last one moves into its place. Both grow in steps, `tighten` takes back what they
+have too much, and both are given back when empty. Where memory runs out, they are as they were.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -114,7 +116,7 @@ class Shelf:
         """Takes a prompt whose keys and values are in `read`'s `row`."""
         place = len(self.prompts)
         if place == self.store.rows:
-            self.store = self.store.resized(self._shape, 2 * place, self.length, (place, self.length))
+            self._resize(_rounded(place + 1, 1))
         self.store.copy_from(read, place, row, prompt.tokens)
         prompt.shelf, prompt.place = self, place
         self.prompts.append(prompt)
@@ -127,6 +129,14 @@ class Shelf:
             last.place = prompt.place
             self.prompts[last.place] = last
         prompt.shelf = None
+
+    def tighten(self) -> None:
+        """Gives back the rows that it has too many."""
+        if (rows := _rounded(len(self.prompts), 1)) < self.store.rows:
+            self._resize(rows)
+
+    def _resize(self, rows: int) -> None:
+        self.store = self.store.resized(self._shape, rows, self.length, (len(self.prompts), self.length))
 
 
 class Shelves:
@@ -143,9 +153,21 @@ class Shelves:
         """Bytes taken."""
         return sum(shelf.store.bytes for shelf in self._shelves.values())
 
-    def bytes_for(self, tokens: int) -> int:
-        """Bytes that one more prompt of so many tokens may take."""
-        return shelf_length(tokens) * self._shape.bytes_per_token
+    def bytes_for(self, tokens: int, sharers: int) -> int:
+        """Bytes that a prompt takes which is alone."""
+        return _shelf_for(tokens, sharers)[0] * self._shape.bytes_per_token
+
+    def bytes_with(self, coming: Iterable[tuple[int, int]] = ()) -> int:
+        """Bytes taken, tightened, once prompts of so many (tokens, sharers) have come."""
+        rows = Counter({key: len(shelf.prompts) for key, shelf in self._shelves.items()})
+        rows.update(_shelf_for(tokens, sharers) for tokens, sharers in coming)
+        tokens = sum(_rounded(count, 1) * length for (length, _), count in rows.items())
+        return tokens * self._shape.bytes_per_token
+
+    def tighten(self) -> None:
+        """Gives back what no prompt needs."""
+        for shelf in self._shelves.values():
+            shelf.tighten()
 
     def find(self, ids: tuple[int, ...]) -> Prompt | None:
         """The prompt of just these tokens, if it is on a shelf."""
@@ -157,11 +179,10 @@ class Shelves:
 
     def put(self, prompt: Prompt, read: Store, row: int, sharers: int) -> None:
         """Takes a prompt, read into `read`'s `row`, that `sharers` rows will continue. `version` counts all changes."""
-        length = shelf_length(prompt.tokens)
-        key = (length, (max(sharers, 1) - 1).bit_length() // 2)
+        key = _shelf_for(prompt.tokens, sharers)
         shelf = self._shelves.get(key)
         if shelf is None:
-            shelf = self._shelves[key] = Shelf(self._shape, length)
+            shelf = self._shelves[key] = Shelf(self._shape, key[0])
         shelf.put(prompt, read, row)
         self._by_ids[prompt.ids] = prompt
         self.version += 1
@@ -183,9 +204,9 @@ class Shelves:
             self._shelves = {key: each for key, each in self._shelves.items() if each is not shelf}
 
 
-def shelf_length(tokens: int) -> int:
-    """The length of the shelf for a prompt of so many tokens: a power of two, so that few shelves hold them all."""
-    return max(_SHORTEST_SHELF, 1 << (tokens - 1).bit_length())
+def _shelf_for(tokens: int, sharers: int) -> tuple[int, int]:
+    """Which shelf a prompt belongs on: its length, a power of two, so that few shelves hold them all, and a class."""
+    return max(_SHORTEST_SHELF, 1 << (tokens - 1).bit_length()), (max(sharers, 1) - 1).bit_length() // 2
 
 
 class Slots:
@@ -205,10 +226,10 @@ class Slots:
         """Bytes that so many rows of so many tokens would take."""
         return _rounded(rows, 1) * _rounded(tokens, _FEWEST_TOKENS) * self._shape.bytes_per_token
 
-    def append(self, count: int) -> None:
-        """Adds empty rows."""
+    def append(self, count: int, tokens: int = 0) -> None:
+        """Adds empty rows, with room for so many tokens in each row."""
+        self._fit(len(self.lengths) + count, max(tokens, *self.lengths, 0))
         self.lengths += [0] * count
-        self._fit(len(self.lengths), max(self.lengths, default=0))
 
     def make_room(self) -> None:
         """Makes sure that every row can take one more token."""
@@ -231,8 +252,7 @@ class Slots:
         return self.store.cut(row, self.lengths[row])
 
     def restore(self, row: int, saved: Store, source: int, tokens: int) -> None:
-        """Puts the first `tokens` tokens of `saved`'s row `source` into the empty row `row`."""
-        self._fit(len(self.lengths), max(*self.lengths, tokens))
+        """Puts the first `tokens` tokens of `saved`'s row `source` into the empty row `row`, which has the room."""
         self.lengths[row] = tokens
         self.store.copy_from(saved, row, source, tokens)
 
@@ -246,9 +266,17 @@ class Slots:
         """True if there is room for so many rows of so many tokens."""
         return rows <= self.store.rows and tokens <= self.store.tokens
 
+    def tighten(self) -> None:
+        """Gives back what is more than the rows and one more token in each need."""
+        rows, tokens = len(self.lengths), max(self.lengths, default=0) + 1
+        if rows and self.bytes_for(rows, tokens) < self.bytes:
+            self._resize(rows, tokens)
+
     def _fit(self, rows: int, tokens: int) -> None:
-        if self.fits(rows, tokens):
-            return
+        if not self.fits(rows, tokens):
+            self._resize(rows, tokens)
+
+    def _resize(self, rows: int, tokens: int) -> None:
         # Just what is needed both ways: where rows have left, more tokens need not take more memory.
         used = (min(rows, self.store.rows), min(tokens, self.store.tokens))
         size = (_rounded(rows, 1), _rounded(tokens, _FEWEST_TOKENS))

@@ -57,10 +57,11 @@ class LoadedModel:
         ).logits
         return logits.float()
 
-    def probe(self) -> None:
-        """One real forward pass over one token."""
+    def probe(self) -> bool:
+        """One real forward pass over one token; True if its logits are numbers."""
         ids = torch.zeros((1, 1), dtype=torch.long, device=self.device)
-        self.forward(ids, ids, Reading.of(self.cache, rows=1, tokens=1))
+        logits = self.forward(ids, ids, Reading.of(self.cache, rows=1, tokens=1))
+        return bool(torch.isfinite(logits.logsumexp(dim=-1)).all())
 
     def text(self, ids: Iterable[int]) -> str:
         """The ids as text, without special tokens and otherwise exactly as the tokenizer has it."""

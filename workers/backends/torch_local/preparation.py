@@ -22,13 +22,12 @@ def prepare(model: LoadedModel, order: Order) -> Work:
     beyond = [token for token, _ in sampling.logit_bias if not 0 <= token < model.vocabulary]
     if beyond:
         raise BackendError(FailureKind.UNSUPPORTED, f"logit_bias: the model has no token {beyond[0]}")
+    longest_option = max((len(model.ids(option)) for option in sampling.options), default=0)
     if model.max_positions is not None:
-        room = (
-            model.max_positions - len(ids) - max((len(model.ids(option)) - 1 for option in sampling.options), default=0)
-        )
+        room = model.max_positions - len(ids) - max(longest_option - 1, 0)
         if room < 1:
             detail = f"prompt of {len(ids)} tokens, context of {model.max_positions}"
             raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
         sampling = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, room)})
     bar = Bar(sampling.cut) if sampling.cut is not None else None
-    return Work(order, ids, sampling, list(order.indices), bar)
+    return Work(order, ids, sampling, list(order.indices), bar, longest_option)

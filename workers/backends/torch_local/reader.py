@@ -23,10 +23,6 @@ _WORTHWHILE = 16
 """A known beginning of fewer tokens is read again rather than copied."""
 
 
-_SHORT, _FEW = 96, 1_024
-"""A prompt of at most so many tokens, and so many in all its rows, is copied to each: attending apart costs more."""
-
-
 @dataclass(slots=True)
 class _Long:
     """A prompt that is read alone, piece by piece; `done` tokens are in the store."""
@@ -51,12 +47,22 @@ class Reader:
     @property
     def bytes(self) -> int:
         """Bytes of what is being read and of what is kept."""
-        return self._known.bytes + (self._long.store.bytes if self._long else 0)
+        return self._known.bytes + self.reading_bytes
 
-    def forget(self) -> None:
-        """Drops what is kept and what is half read."""
+    @property
+    def reading_bytes(self) -> int:
+        """Bytes of the long prompt that is being read."""
+        return self._long.store.bytes if self._long else 0
+
+    def is_reading(self, work: Work) -> bool:
+        """True if this work's prompt is being read, piece by piece."""
+        return self._long is not None and self._long.work is work
+
+    def forget(self, *, reading: bool = True) -> None:
+        """Drops what is kept, and what is half read if `reading`."""
         self._known.clear()
-        self._long = None
+        if reading:
+            self._long = None
 
     def read_fewer(self) -> bool:
         """Memory ran out: half as many prompts a call from now on. False if it was one alone that did not fit."""
@@ -156,11 +162,9 @@ class Reader:
         if not torch.isfinite(logits.logsumexp(dim=-1)).all():
             work.invalid = True
             return
-        sharers = len(work.order.indices) * work.rows_each
-        tokens = len(work.ids)
-        prompt = Prompt(work.ids, logits, copied=tokens <= _SHORT and tokens * sharers <= _FEW)
+        prompt = Prompt(work.ids, logits, copied=work.copied)
+        self._shelves.put(prompt, store, row, work.sharers)
         work.hold(prompt)
-        self._shelves.put(prompt, store, row, sharers)
         self._known.keep(work.ids, store, row)
 
 

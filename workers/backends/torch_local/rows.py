@@ -19,6 +19,12 @@ from workers.wire.messages import Failure, FailureKind, FinishReason, Job, Sampl
 _ANSWER_TAIL = 96
 """Tokens at the end of a completion in which a complete answer is looked for."""
 
+_SHORT, _FEW = 96, 1_024
+"""A prompt of at most so many tokens, and so many in all its rows, is copied to each: attending apart costs more."""
+
+_FORESEEN = 64
+"""Own tokens that a starting sample is expected to need at least, or all it may have."""
+
 
 @dataclass(slots=True, eq=False)
 class Order:
@@ -51,7 +57,9 @@ class Work:
     """An order as the engine sees it: its prompt's tokens, and which of its samples are waiting, running, done.
 
     `unattributed`: prompt tokens that no sample states yet; a prompt is read once, so it is counted once. `invalid`:
-    the prompt led to logits that are no numbers.
+    the prompt led to logits that are no numbers. `longest_option`: tokens. `passed_over`: samples of later orders that
+    started while there was no room for its first. `most_rows`: it is tried again when at most so many are decoded.
+    `last_try`: memory ran out for it alone once before.
     """
 
     order: Order
@@ -59,11 +67,15 @@ class Work:
     sampling: Sampling
     waiting: list[int]
     bar: Bar | None
+    longest_option: int = 0
     running: int = 0
     unattributed: int = 0
     prompt: Prompt | None = None
     invalid: bool = False
     started: bool = False
+    passed_over: int = 0
+    most_rows: int | None = None
+    last_try: bool = False
 
     def __post_init__(self) -> None:
         """The prompt's tokens are this order's to state."""
@@ -75,6 +87,24 @@ class Work:
         if self.sampling.caution is not None:
             return self.sampling.caution.trials
         return 2 if self.sampling.probe is not None else 1
+
+    @property
+    def sharers(self) -> int:
+        """Rows that may continue its prompt."""
+        return len(self.order.indices) * self.rows_each
+
+    @property
+    def copied(self) -> bool:
+        """True if each of its rows has a copy of the prompt among its own tokens."""
+        if self.prompt is not None:
+            return self.prompt.copied
+        tokens = len(self.ids)
+        return tokens <= _SHORT and tokens * self.sharers <= _FEW
+
+    @property
+    def first_tokens(self) -> int:
+        """Own tokens for which a row must have room to start."""
+        return min(self.sampling.max_tokens, _FORESEEN) + len(self.ids) * self.copied
 
     def hold(self, prompt: Prompt) -> None:
         """Its prompt is read, and stays where it is until the last sample has started."""
@@ -97,11 +127,11 @@ class Work:
         failure = Failure(kind=kind, detail=detail)
         self.deliver(Sample(index=index, seed=self.order.seed + index, failure=failure))
 
-    def cancelled(self, indices: list[int]) -> None:
-        """Hands over that samples were not wanted any more, if somebody still waits for the others."""
-        for index in indices:
-            if not self.order.cancelled:
-                self.deliver(Sample(index=index, finish_reason=FinishReason.CANCELLED, seed=self.order.seed + index))
+    def cancelled(self, index: int, tokens: int) -> None:
+        """Hands over that a sample was not wanted any more after so many tokens, if somebody waits for the others."""
+        if not self.order.cancelled:
+            seed, reason = self.order.seed + index, FinishReason.CANCELLED
+            self.deliver(Sample(index=index, finish_reason=reason, seed=seed, completion_tokens=tokens))
 
 
 class Row:

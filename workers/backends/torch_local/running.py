@@ -3,6 +3,7 @@
 import time
 from math import isfinite
 
+from workers.backends.model_thread import out_of_memory
 from workers.backends.torch_local.batch import Batch
 from workers.backends.torch_local.cautious import Courses, Ending
 from workers.backends.torch_local.facts import EngineFacts
@@ -24,9 +25,23 @@ class Running:
         self._probing = Probing(model, self.batch)
 
     def draw(self) -> None:
-        """Draws a token a row; samples that are at their end with it are delivered and leave."""
-        endings = self._courses.after_draw(self._drawn())
-        for row, ending in self._probing.after_draw(endings).items():
+        """Draws a token a row; samples that are at their end with it are delivered and leave.
+
+        Where memory runs out while samples fork, those that may fork start again later.
+        """
+        endings = self._drawn()
+        forking = [row for row in self.batch.rows if row.part or row.sampling.caution or row.sampling.probe]
+        for row in [row for row in endings if row not in forking]:
+            self._finish(row, endings.pop(row))
+        if not forking:
+            return
+        try:
+            endings = self._probing.after_draw(self._courses.after_draw(endings))
+        except RuntimeError as error:
+            if out_of_memory(error):  # where they stand with each other is lost
+                self._again(forking)
+            raise
+        for row, ending in endings.items():
             self._finish(row, ending)
 
     def forward(self) -> None:
@@ -47,22 +62,41 @@ class Running:
         gone = [row for row in self.batch.rows if not row.work.order.wants(row.index)]
         for row in gone:
             if row in self.batch.rows:
+                drawn = self._drawn_by(row)
                 self.leave(row)
-                row.work.cancelled([row.index])
+                row.work.cancelled(row.index, drawn)
+
+    @property
+    def samples(self) -> list[Row]:
+        """A row of each sample."""
+        return _one_each(self.batch.rows)
 
     def send_back(self, works: list[Work]) -> None:
         """Half of the samples, the youngest, start again later; one that is alone can never be served."""
-        samples = list({(id(row.work), row.index): row for row in self.batch.rows}.values())
-        samples.sort(key=lambda row: works.index(row.work))
+        samples = sorted(self.samples, key=lambda row: works.index(row.work))
         if len(samples) == 1:
-            row = samples[0]
-            self.leave(row)
-            row.work.fail(row.index, FailureKind.OUT_OF_MEMORY, "one sample alone does not fit the device's memory")
-            return
-        for row in samples[len(samples) // 2 :]:
-            self.leave(row)
-            row.work.waiting = sorted([*row.work.waiting, row.index])
-            self._facts.restarted_samples += 1
+            self._outgrown(samples[0])
+        for row in samples[(len(samples) + 1) // 2 :]:
+            self._restart(row)
+
+    def _again(self, rows: list[Row]) -> None:
+        """Samples start again later; one that is alone and for which memory had run out before has failed."""
+        alone = len(self.samples) <= 1
+        for row in _one_each(rows):
+            if alone and row.work.last_try:
+                self._outgrown(row)
+            else:
+                row.work.last_try = alone
+                self._restart(row)
+
+    def _outgrown(self, row: Row) -> None:
+        self.leave(row)
+        row.work.fail(row.index, FailureKind.OUT_OF_MEMORY, "one sample alone does not fit the device's memory")
+
+    def _restart(self, row: Row) -> None:
+        self.leave(row)
+        row.work.waiting = sorted([*row.work.waiting, row.index])
+        self._facts.restarted_samples += 1
 
     def _drawn(self) -> dict[Row, Ending]:
         """Draws a token a row; the rows that ended with it. Rows whose logits were no numbers are gone."""
@@ -104,6 +138,14 @@ class Running:
             self._note_full(row, failed=False)
         row.work.deliver(sample)
 
+    def _drawn_by(self, row: Row) -> int:
+        return len(row.tokens)
+
     def _note_full(self, row: Row, *, failed: bool) -> None:
         if row.work.bar is not None and row.watch is not None:
             row.work.bar.note(row.watch, [] if failed else row.numbers.confidences)
+
+
+def _one_each(rows: list[Row]) -> list[Row]:
+    """A row of each sample that the rows belong to."""
+    return list({(id(row.work), row.index): row for row in rows}.values())

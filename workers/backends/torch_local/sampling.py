@@ -42,11 +42,16 @@ class Uniforms:
 
     def next(self) -> float:
         """The next number."""
+        number = self.peek()
+        self._used += 1
+        return number
+
+    def peek(self) -> float:
+        """What `next` gives next."""
         if self._used == len(self._block):
             self._block = torch.rand(_BLOCK, generator=self._generator, dtype=torch.float64).tolist()
             self._used = 0
-        self._used += 1
-        return self._block[self._used - 1]
+        return self._block[self._used]
 
 
 class Draw:

@@ -1,15 +1,21 @@
 """The `reward`, `embed` and `entail` backends: a local model folder that gives texts values, run by this process."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from workers.backends.base import BackendError
-from workers.backends.torch_scoring.engine import Engine, Order
+from workers.backends.base import BackendError, BackendFacts
+from workers.backends.model_thread import asked
+from workers.backends.torch_scoring.engine import Engine, Order, Probe
+from workers.backends.torch_scoring.facts import COUNTERS
 from workers.backends.torch_scoring.model import load
 from workers.wire.messages import FailureKind, Job, Provides, Sample
+
+_RECENT_S, _PATIENCE_S = 30.0, 60.0
+"""A pass of the last so many seconds shows that the model can be run; else one is asked for, which may take so long."""
 
 ScoringKind = Literal["reward", "embed", "entail"]
 
@@ -51,7 +57,7 @@ class ScoringBackend:
 
     async def sample(self, job: Job, indices: tuple[int, ...]) -> AsyncGenerator[Sample, None]:
         """Yields values as passes end; closing the iterator leaves the job out of every later pass."""
-        if not self._engine.alive():
+        if not self._engine.sound():
             raise BackendError(FailureKind.INTERNAL, "the engine is not running")
         order = Order(job, indices, asyncio.get_running_loop())
         self._engine.submit(order)
@@ -62,8 +68,25 @@ class ScoringBackend:
             order.cancelled = True
 
     async def healthy(self) -> bool:
-        """True while the engine's thread runs."""
-        return self._engine.alive()
+        """True if the model was run lately, or can be run now, and gives numbers."""
+        if not self._engine.sound():
+            return False
+        if time.monotonic() - self._engine.facts.last_pass < _RECENT_S:
+            return True
+        return await asked(lambda done: self._engine.submit(Probe(done)), _PATIENCE_S) and self._engine.sound()
+
+    def broken(self) -> str | None:
+        """Why this process will never serve again: its model gives no numbers any more; None while it may."""
+        if self._engine.sound() or not self._engine.started:
+            return None
+        return "the engine has ended or its model's output is not a number again and again"
+
+    def take_facts(self) -> BackendFacts:
+        """The engine's facts; each wait is told once. There are no keys and values."""
+        facts = self._engine.facts
+        waits = [facts.waits.popleft() for _ in range(len(facts.waits))]
+        counters = {name: getattr(facts, name) for name in COUNTERS}
+        return BackendFacts(facts.rows, facts.waiting_texts, 0, 0, counters, waits)
 
     async def close(self) -> None:
         """Ends the engine's thread after the pass it is at."""

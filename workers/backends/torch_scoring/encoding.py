@@ -41,6 +41,10 @@ class Encoder:
             raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
         return encoded
 
+    def plain(self, text: str) -> Encoded:
+        """A short text by itself."""
+        return self._tokens(text, None)
+
     def _plain(self, job: Job, index: int) -> Encoded:
         pair = disarmed(self._tokenizer, job.pairs[index]) if job.kind == "entail" else None
         return self._tokens(disarmed(self._tokenizer, job.texts[index]), pair)

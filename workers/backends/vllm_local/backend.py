@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.backends.base import BackendError
+from workers.backends.base import BackendError, BackendFacts
 from workers.backends.vllm_local.completions import sample_of
 from workers.backends.vllm_local.options import EngineOptions
 from workers.backends.vllm_local.translation import Call, translate
@@ -27,6 +28,12 @@ _PROVIDES = frozenset(
         Provides.PREFIX_CONTINUE,
     }
 )
+
+
+_RECENT_S, _PATIENCE_S = 30.0, 60.0
+"""A sample of the last so many seconds shows that the model runs; else a token is asked for, which may take so long."""
+
+_ONE_TOKEN = {"temperature": 0.0, "max_tokens": 1, "seed": 0, "detokenize": False}
 
 
 class VLLMBackend:
@@ -49,6 +56,9 @@ class VLLMBackend:
         self._options = options
         self._engine: Engine | None = None
         self._dead: str | None = None
+        self._last_pass = time.monotonic()
+        self._under_way = 0
+        self._counted = {"drawn_tokens": 0, "read_tokens": 0}
 
     async def start(self) -> None:
         """Loads the model; ValueError where vLLM is not installed, else raises what loading raises.
@@ -77,33 +87,61 @@ class VLLMBackend:
             f"{name}-{index}": asyncio.create_task(_draw(engine, call, index, f"{name}-{index}")) for index in indices
         }
         unattributed = len(call.ids)
+        self._under_way += (left := len(tasks))
+        self._counted["read_tokens"] += unattributed
         try:
             for finished in asyncio.as_completed(tasks.values()):
                 sample = await finished
+                self._note(sample)
+                left -= 1
                 # The prompt is read once, so it is counted once.
                 yield sample.model_copy(update={"prompt_tokens": unattributed})
                 unattributed = 0
         finally:
+            self._under_way -= left
             await _end(engine, tasks)
 
     async def healthy(self) -> bool:
-        """True if the engine's processes live."""
+        """True if the engine's processes live and a sample has come lately, or one token comes now."""
         try:
-            await self._running().check_health()
+            engine = self._running()
+            await engine.check_health()
         except Exception as error:  # noqa: BLE001 - whatever it says, it cannot serve
             self._dead = type(error).__name__
             return False
+        if time.monotonic() - self._last_pass < _RECENT_S:
+            return True
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await engine.draw([0], _ONE_TOKEN, f"probe-{secrets.token_hex(8)}")
+        except Exception:  # noqa: BLE001 - whatever it says, it cannot serve now
+            return False
+        self._last_pass = time.monotonic()
         return True
 
     def broken(self) -> str | None:
         """Why this process will never serve again: vLLM's engine does not come back once its processes have ended."""
         return self._dead
 
+    def take_facts(self) -> BackendFacts:
+        """What is known of vLLM from outside: it decodes as many samples at once as it has rows, and the others wait.
+
+        How long a job waits for its start it does not say, nor how much of its memory is in use.
+        """
+        rows = min(self._under_way, self._options.rows)
+        return BackendFacts(rows, self._under_way - rows, 0, 0, dict(self._counted), ())
+
     async def close(self) -> None:
         """Ends the engine's processes."""
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shut_down()
+
+    def _note(self, sample: Sample) -> None:
+        self._under_way -= 1
+        self._counted["drawn_tokens"] += sample.completion_tokens
+        if sample.failure is None:
+            self._last_pass = time.monotonic()
 
     def _running(self) -> "Engine":
         if self._engine is None:
