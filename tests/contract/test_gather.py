@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from service.draws import Draw
 from service.gather import Line, Order, alike, gather_samples
+from service.ledger import Ledger
 from service.mailroom import Mailroom
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
@@ -87,7 +88,8 @@ async def ends(redis_url: str) -> AsyncIterator[Ends]:
     mailroom.start()
     leases = Leases(client, blocking, keys, model="fake", worker="w1", samples_ttl_ms=60_000)
     await leases.join(0)
-    yield Ends(client, keys, Line(Dispatcher(client, keys), mailroom, 16), leases)
+    stored = Ledger(client, keys, GATEWAY, 60).samples
+    yield Ends(client, keys, Line(Dispatcher(client, keys), mailroom, 16, stored), leases)
     await mailroom.close()
     names = [name async for name in client.scan_iter(f"{keys.prefix}:*", count=1000)]
     await client.delete(*names)
@@ -275,7 +277,7 @@ async def test_blocks_are_launched_one_after_the_other(ends: Ends, blocks, wave,
     async def recall(answer_id: str, batch: str) -> dict[int, Sample]:
         return {i: Sample(index=i, text="42") for i in range(there)}
 
-    line = replace(ends.line, recall=recall)
+    line = replace(ends.line, stored=recall, takes_over=True)
     for at, there in enumerate((0, *(wave.stop for wave in launched[:-1]))):  # noqa: B007  # `recall` reads it
         order = replace(ends.order(answer_id, seconds=0.1, n=6), draws=draws, ends=(*blocks, 6), wave=wave)
         assert (await gather_samples(line, order)).timed_out

@@ -84,6 +84,16 @@ def blocking_client(url: str, readers: int) -> Redis:
     return Redis(connection_pool=pool)
 
 
+async def evicts(client: Redis) -> str | None:
+    """The eviction policy of a server that may delete keys to make room; None if it never does, or does not say.
+
+    Whatever policy but `noeviction` deletes queued jobs and leases when memory is short.
+    """
+    info = await client.info("memory")
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    return None if policy == "noeviction" else policy
+
+
 async def close(client: Redis) -> None:
     """Closes a client and its pool."""
     await client.aclose()
