@@ -196,8 +196,8 @@ def test_the_same_key_at_another_gateway_is_the_same_answer(
 
 SKEWED = """
 import runpy, sys, time
-now = time.time
-time.time = lambda: now() + float(sys.argv.pop(1))
+now, ahead = time.time, float(sys.argv[1])
+time.time = lambda: now() + ahead
 sys.argv = ["service", "gateway"]
 runpy.run_module("service", run_name="__main__", alter_sys=True)
 """
@@ -238,10 +238,11 @@ def test_a_gateway_whose_clock_is_wrong_sees_and_gives_the_same(
 ) -> None:
     """An hour before or behind: what runs is in progress, what it accepts is answered in its time."""
     right, wrong = bench.gateway(**LEASE), Changed(bench, tmp_path, SKEWED, seconds)
-    answer_id = right.ask(n=8, stop="none", background=True).json()["id"]
-    assert wrong.read(answer_id)["status"] == "in_progress"
-    other = wrong.ask(n=8, stop="none", background=True).json()["id"]
-    assert right.read(other)["status"] == "in_progress"
+    asked = {"n": 8, "stop": "none", "background": True}
+    answer_id = right.ask(**asked).json()["id"]
+    assert wrong.read(answer_id)["status"] in ("in_progress", "answered")
+    other = wrong.ask(**asked).json()["id"]
+    assert right.read(other)["status"] in ("in_progress", "answered")
     assert [right.final(each)["answer"] for each in (answer_id, other)] == ["42", "42"]
 
 

@@ -162,7 +162,7 @@ def test_a_job_that_was_handed_back_again_and_again_is_not_poison(bench: Bench) 
     answer_id = None
     for _ in range(4):
         worker = bench.worker(f"fake=openai:{upstream.url}", drain_s="0.2", lease_ms="60000")
-        answer_id = answer_id or gateway.ask(n=2, background=True).json()["id"]
+        answer_id = answer_id or gateway.ask(n=2, background=True, budget={"seconds": 300}).json()["id"]
         wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
         assert worker.end() == 0
         wait_until(lambda: upstream.stats.running == 0, "its call is given up")

@@ -14,6 +14,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 BLOCK_MS = 2_000
@@ -89,7 +90,10 @@ async def evicts(client: Redis) -> str | None:
 
     Whatever policy but `noeviction` deletes queued jobs and leases when memory is short.
     """
-    info = await client.info("memory")
+    try:
+        info = await client.info("memory")
+    except ResponseError:  # not permitted to this user: the server answers, and does not say
+        return None
     policy = str(info.get("maxmemory_policy", "noeviction"))
     return None if policy == "noeviction" else policy
 
