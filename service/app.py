@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.api import answers, catalog, document, middleware, ops, problems
@@ -24,9 +26,11 @@ from service.metrics import Metrics
 from service.presence import Presence
 from service.settings import Settings
 from service.takeover import Takeover
-from workers.wire.connection import blocking_client, close, command_client, end_all
+from workers.wire.connection import blocking_client, close, command_client, end_all, evicts
 from workers.wire.dispatch import Dispatcher, Inbox
 from workers.wire.keys import Keys
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -59,6 +63,28 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+async def _check_eviction(client: Redis, settings: Settings) -> None:
+    """Raises RuntimeError, or only warns, where Redis may evict answers. One that is away is asked by readiness."""
+    try:
+        policy = await evicts(client)
+    except (RedisError, OSError):
+        return
+    if policy is None:
+        return
+    said = f"Redis may evict answers and jobs (maxmemory-policy {policy}): set it to noeviction"
+    if settings.evicting_redis == "refuse":
+        raise RuntimeError(f"{said}, or CONCLAVE_EVICTING_REDIS to warn")
+    log.warning(said)
+
+
+async def _leave(presence: Presence, client: Redis, inboxes: list[str]) -> None:
+    """Takes the gateway's name and inboxes away, as far as Redis answers: all of it ends by itself too."""
+    with contextlib.suppress(RedisError, OSError):
+        await presence.leave()
+        for inbox in inboxes:  # one by one: a cluster refuses a command over several of its slots
+            await client.delete(inbox)
+
+
 @contextlib.asynccontextmanager
 async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]:
     """Opens the clients and starts the mailroom; closes them in reverse."""
@@ -76,18 +102,16 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
         mailroom = Mailroom(
             Inbox(blocking, keys, gateway, metrics.reply_refused), settings.queue_shards, lifecycle.notice
         )
-        lifecycle.line = Line(dispatcher, mailroom, settings.job_samples)
+        lifecycle.line = Line(dispatcher, mailroom, settings.job_samples, ledger.samples)
         presence = Presence(client, keys, gateway, settings.gateway_lease_ms)
         takeover = Takeover(presence, ledger, lifecycle, metrics, settings.gateway_lease_ms)
+        await _check_eviction(client, settings)
         mailroom.start()
         watching = asyncio.create_task(takeover.run())
-        yield State(settings, dispatcher, pools, lifecycle, Idempotency(client, keys), metrics)
+        yield State(settings, dispatcher, pools, lifecycle, Idempotency(client, keys), metrics, lambda: evicts(client))
         await end_all([watching])
         await mailroom.close()
-        with contextlib.suppress(RedisError, OSError):
-            await presence.leave()
-        with contextlib.suppress(RedisError, OSError, asyncio.TimeoutError):
-            await client.delete(*(keys.inbox(shard, gateway) for shard in range(settings.queue_shards)))
+        await _leave(presence, client, [keys.inbox(shard, gateway) for shard in range(settings.queue_shards)])
     finally:
         await pool.aclose()
         await close(client)

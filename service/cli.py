@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -38,6 +39,9 @@ Models = Annotated[
     ),
 ]
 Url = Annotated[str, typer.Option("--url", help="where the gateway is")]
+DEFAULT_BUDGET_S = 60
+"""A caller who waits gets at least so long after SIGTERM: as long as an answer may take that states no budget."""
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -71,22 +75,29 @@ def up(
 def gateway() -> None:
     """Runs one gateway process (CONCLAVE_HOST, CONCLAVE_PORT, CONCLAVE_REDIS_URL)."""
     from service.app import create_app
+    from service.serving import Server
 
     settings = Settings()
     _log(settings)
     # uvicorn raises the signal again once it has shut down in good order; ignored here, the exit code is 0.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         loop="uvloop",
         http="httptools",
-        timeout_graceful_shutdown=40,
+        timeout_graceful_shutdown=math.ceil(max(settings.drain_s, DEFAULT_BUDGET_S)),
         h11_max_incomplete_event_size=65536,
     )
+    server = Server(config, app, settings.drain_notice_s)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(3)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

@@ -3,7 +3,7 @@
 import time
 
 from service.contract import AggregatorReply, Answer, Problem, SampleCounts, Status, StopReply, Timing, Usage
-from service.errors import ConclaveError
+from service.errors import ConclaveError, Recorded
 from service.plan import Plan
 from service.reply import sampler_of
 
@@ -18,6 +18,18 @@ def problem(error: ConclaveError) -> Problem:
         detail=error.detail,
         field=error.field,
         failures=failures if isinstance(failures, dict) else None,
+    )
+
+
+def recorded(shown: Problem) -> Recorded:
+    """The error that was shown, to be raised again."""
+    return Recorded(
+        shown.detail,
+        status=shown.status,
+        code=shown.code,
+        title=shown.title,
+        field=shown.field,
+        failures=shown.failures,
     )
 
 

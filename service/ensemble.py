@@ -1,12 +1,16 @@
 """The whole flow on one page: plan -> samples -> candidates -> verdict -> answer."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from redis.exceptions import RedisError
+
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
-from service.aggregators.base import Aggregator, Panel, Verdict
+from service.aggregators.base import Aggregator, Ask, Panel, Verdict
+from service.aggregators.counting import fall_back
 from service.aggregators.verdicts import beside_the_vote
 from service.answer_types.base import Judge, meaning_of
 from service.asking import Budgeted, QueueAsk
@@ -14,6 +18,7 @@ from service.classing import Classifier
 from service.contract import Answer, Choice
 from service.draws import Draw
 from service.equality.meaning import MeaningJudge
+from service.errors import ConclaveError
 from service.explaining import MOST_CALLS as EXPLAINING_CALLS
 from service.explaining import explain_disagreement
 from service.gather import Gathered, Line, Order, gather_samples
@@ -26,6 +31,8 @@ from service.scoring import Scores, Texts, score
 from service.stated import told
 from service.stopping.base import is_shadow, seconds_of
 from workers.wire.messages import SAMPLES, Failure, Sample
+
+log = logging.getLogger(__name__)
 
 SAMPLING_SHARE = 0.75
 """What asks a model after the samples are drawn, an aggregator or a judge of meanings, keeps the rest of the time."""
@@ -183,7 +190,7 @@ async def choose(plan: Plan, reading: Reading, ask: Budgeted, judge: Judge | Non
     if isinstance(aggregator, Auto):
         taken = aggregator.route(panel, ask.left())
         aggregator, route = build(AGGREGATORS, Choice(name=taken.name, **taken.options), "aggregator"), taken.why
-    verdict = await aggregator.aggregate(panel, ask)
+    verdict = await _verdict(aggregator, panel, ask)
     if aggregator.max_calls(plan.n):
         verdict = beside_the_vote(panel, verdict, aggregator.name)
     return Chosen(verdict, aggregator, route)
@@ -203,3 +210,14 @@ def _panel(plan: Plan, reading: Reading, judge: Judge | None) -> Panel:
         answer_type=reading.answer_type.name,
         provides=plan.provides,
     )
+
+
+async def _verdict(aggregator: Aggregator, panel: Panel, ask: Ask) -> Verdict:
+    """The aggregator's verdict; the plain vote's where the aggregator breaks, as the samples are there all the same."""
+    try:
+        return await aggregator.aggregate(panel, ask)
+    except (ConclaveError, RedisError, OSError):
+        raise
+    except Exception as error:
+        log.exception("the aggregator %s broke", aggregator.name)
+        return fall_back(panel, aggregator.name, f"broken: {type(error).__name__}")

@@ -11,6 +11,7 @@ ConclaveError
     BodyTooLarge (413)
     Overloaded (503)              too many answers in progress
     QueueUnavailable (503)        Redis does not answer
+        StateLost (503)           Redis has lost what it knew of an answer in progress
     Recorded                      an answer failed before, perhaps in another gateway: its error again
     KeyReused (422)               an Idempotency-Key that came with another request before
     SamplesFailed (502)           every sample failed, with the reasons
@@ -103,6 +104,12 @@ class QueueUnavailable(ConclaveError):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.headers = {"retry-after": "2"}
+
+
+class StateLost(QueueUnavailable):
+    """Redis has lost what it knew of an answer in progress: it was flushed, or started again without its data."""
+
+    code, title = "state_lost", "The answer's state was lost"
 
 
 class Recorded(ConclaveError):

@@ -3,7 +3,6 @@
 Knows no aggregator; early stop is a predicate that it is handed.
 """
 
-import asyncio
 import itertools
 import logging
 import time
@@ -13,12 +12,17 @@ from dataclasses import dataclass, field
 from redis.exceptions import RedisError
 
 from service.draws import Draw
-from service.mailroom import Box, Mailroom
+from service.errors import StateLost
+from service.lasting import lasting
+from service.mailroom import Box, Mailroom, next_reply
 from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher
 from workers.wire.messages import SAMPLES, Job, JobKind, Reply, Sample
 
 log = logging.getLogger(__name__)
+
+CHECK_S = 1.0
+"""How often an answer that waits for its samples asks whether they can still come."""
 
 Draws = Callable[[range, Mapping[int, Sample]], Awaitable[Sequence[Draw]]]
 """What each sample of a wave is drawn from, in index order, given the samples of the waves before."""
@@ -32,17 +36,20 @@ Recall = Callable[[str, str], Awaitable[Mapping[int, Sample]]]
 class Line:
     """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry.
 
-    `recall` gives what the ledger holds of an answer's batch; it is there where another gateway began with the answer.
+    `stored` gives what the ledger holds of an answer's batch. `takes_over`: another gateway began with the answer.
     """
 
     dispatcher: Dispatcher
     mailroom: Mailroom
     job_samples: int
-    recall: Recall | None = None
+    stored: Recall
+    takes_over: bool = False
 
 
 Wanted = tuple[Job, set[int]]
 """A job, and which of its indices are still to come."""
+Open = dict[str, Wanted]
+"""The jobs that were launched, by their ids."""
 
 
 def alike(draw: Draw) -> Draws:
@@ -105,7 +112,7 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
     """
     gathered = Gathered()
     started = time.monotonic()
-    open_jobs: dict[str, set[int]] = {}
+    open_jobs: Open = {}
     with line.mailroom.box(order.answer_id, order.batch) as box:
         try:
             await _recall(line, order, gathered)  # after the box is there: what is stored from now on comes by itself
@@ -117,12 +124,12 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
                 if all(index in gathered.samples for index in wave):
                     continue
                 await _launch(line, order, _jobs(order, wave, draws, line.job_samples, gathered.samples), open_jobs)
-                await _collect(box, order, gathered, open_jobs, started)
+                await _collect(line, box, order, gathered, open_jobs, started)
                 if gathered.timed_out:
                     break
         finally:
             gathered.total_s = time.monotonic() - started
-            unfinished = [job_id for job_id, indices in open_jobs.items() if indices]
+            unfinished = [job_id for job_id, (_, indices) in open_jobs.items() if indices]
             if unfinished:
                 await _cancel(line, order.answer_id, unfinished)
     return gathered
@@ -130,14 +137,13 @@ async def gather_samples(line: Line, order: Order) -> Gathered:
 
 async def _recall(line: Line, order: Order, gathered: Gathered) -> None:
     """Starts from what the ledger holds, as if it had just arrived."""
-    if line.recall is None:
+    if not line.takes_over:
         return
-    stored = await line.recall(order.answer_id, order.batch)
+    stored = await lasting(order.deadline, lambda: line.stored(order.answer_id, order.batch))
     gathered.samples.update((index, stored[index]) for index in sorted(stored) if 0 <= index < order.n)
     if gathered.samples:
         gathered.began_s = 0.0
-        gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
-        gathered.stopped = gathered.kept is not None
+        await _stops(order, gathered)
 
 
 async def _cancel(line: Line, answer_id: str, job_ids: list[str]) -> None:
@@ -155,16 +161,20 @@ def _waves(order: Order) -> list[range]:
     return [range(at, min(at + size, end)) for start, end in parts for at in range(start, end, size)]
 
 
-async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: dict[str, set[int]]) -> None:
+async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: Open) -> None:
     """Queues the jobs of one wave and notes in `open_jobs` which indices each is to bring.
 
     A caller that is cancelled here has its jobs queued first, so that they can be cancelled: a command that is already
     on its way to the server cannot be called back.
     """
-    open_jobs |= {job.job_id: indices for job, indices in jobs}
+    open_jobs |= {job.job_id: (job, indices) for job, indices in jobs}
     for model in dict.fromkeys(job.model for job, _ in jobs):
-        left_ms = max(1, int((order.deadline - time.monotonic()) * 1000))
-        await unbroken(line.dispatcher.submit([job for job, _ in jobs if job.model == model], left_ms))
+        alike = [job for job, _ in jobs if job.model == model]
+        await lasting(order.deadline, lambda alike=alike: line.dispatcher.submit(alike, _left_ms(order)))  # type: ignore[misc]
+
+
+def _left_ms(order: Order) -> int:
+    return max(1, int((order.deadline - time.monotonic()) * 1000))
 
 
 def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int, there: Mapping[int, Sample]) -> list[Wanted]:
@@ -212,27 +222,57 @@ def _of_run(texts: tuple[str, ...], run: Sequence[int]) -> tuple[str, ...]:
     return ("",) * run[0] + texts[run[0] : run[-1] + 1] if texts else ()
 
 
-async def _collect(box: Box, order: Order, gathered: Gathered, open_jobs: dict[str, set[int]], started: float) -> None:
+async def _collect(line: Line, box: Box, order: Order, gathered: Gathered, open_jobs: Open, started: float) -> None:
     """Takes replies until the launched jobs are done, the predicate stops it, or time is up."""
-    while any(open_jobs.values()):
-        due = _due(order)
-        left = due - time.monotonic()
-        try:
-            async with asyncio.timeout(left):  # wait_for can swallow a cancellation in Python 3.11
-                reply = box.get_nowait() if left <= 0 else await box.get()
-        except (TimeoutError, asyncio.QueueEmpty):
-            if due == order.deadline:
-                gathered.timed_out = True
-                return
-            if time.monotonic() < due:  # a timer may ring a moment early
-                continue
-        else:
-            _take(reply, gathered, open_jobs)
+    check = time.monotonic() + CHECK_S
+    while any(indices for _, indices in open_jobs.values()):
+        until = min(_due(order), check)
+        reply = await next_reply(box, until)
+        if reply is not None:
+            _take(reply.samples, reply.job_id, gathered, open_jobs)
             _note_begin(reply, order, gathered, started)
-        gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
-        if gathered.kept is not None:
-            gathered.stopped = True
+        elif until == order.deadline:
+            gathered.timed_out = True
             return
+        elif until == check:
+            check = time.monotonic() + CHECK_S
+            if not await _mend(line, order, gathered, open_jobs):
+                continue
+        elif time.monotonic() < until:  # a timer may ring a moment early
+            continue
+        if await _stops(order, gathered):
+            return
+
+
+async def _stops(order: Order, gathered: Gathered) -> bool:
+    gathered.kept = await order.stops(gathered.samples, order.n - len(gathered.samples))
+    gathered.stopped = gathered.kept is not None
+    return gathered.stopped
+
+
+async def _mend(line: Line, order: Order, gathered: Gathered, open_jobs: Open) -> bool:
+    """Queues again what no worker will bring any more, and takes what was stored though no reply came; True if any.
+
+    Raises StateLost where Redis knows nothing of the answer any more.
+    """
+    jobs = [job for job, indices in open_jobs.values() if indices]
+    try:
+        lost = await line.dispatcher.lost(order.answer_id, jobs)
+        if lost is None:
+            raise StateLost("Redis has lost what it knew of this answer while it was in progress")
+        if not lost:
+            return False
+        before = len(gathered.samples)
+        stored = await line.stored(order.answer_id, order.batch)
+        for job in lost:
+            _take([stored[i] for i in range(job.first, job.last) if i in stored], job.job_id, gathered, open_jobs)
+        for job in (job for job in lost if open_jobs[job.job_id][1]):
+            log.warning("job %s: was lost and is queued again", job.job_id)
+            await unbroken(line.dispatcher.submit([job], _left_ms(order)))
+    except (RedisError, OSError) as error:
+        log.warning("answer %s: Redis does not answer: %s", order.answer_id, type(error).__name__)
+        return False
+    return len(gathered.samples) > before
 
 
 def _due(order: Order) -> float:
@@ -250,10 +290,10 @@ def _note_begin(reply: Reply, order: Order, gathered: Gathered, started: float) 
     gathered.began_s = began_s if gathered.began_s is None else min(began_s, gathered.began_s)
 
 
-def _take(reply: Reply, gathered: Gathered, open_jobs: dict[str, set[int]]) -> None:
+def _take(samples: Sequence[Sample], job_id: str, gathered: Gathered, open_jobs: Open) -> None:
     """A sample counts once, and only if this answer asked for it in the job that brings it."""
-    wanted = open_jobs.get(reply.job_id, set())
-    for sample in reply.samples:
+    wanted = open_jobs[job_id][1] if job_id in open_jobs else set()
+    for sample in samples:
         if sample.index in wanted:
             wanted.discard(sample.index)
             gathered.samples[sample.index] = sample

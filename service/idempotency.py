@@ -31,13 +31,15 @@ class Idempotency:
         self._keys = keys
         self._claim = client.register_script(_CLAIM)
 
-    async def claim(self, key: str, request: str, answer_id: str) -> str:
+    async def claim(self, key: str, request: str, answer_id: str, tenant: str = "") -> str:
         """The id of the answer that `key` stands for: `answer_id` if nobody came before.
 
-        `request` is all that makes two requests the same one. Raises KeyReused if the key came with another.
+        Each `tenant` has keys of its own; only a digest of either is kept. `request` is all that makes two requests the
+        same one. Raises KeyReused if the key came with another.
         """
         fingerprint = hashlib.sha256(request.encode()).hexdigest()
-        name = self._keys.idempotency(hashlib.sha256(key.encode()).hexdigest())
+        owned = hashlib.sha256(tenant.encode()).digest() + key.encode()
+        name = self._keys.idempotency(hashlib.sha256(owned).hexdigest())
         found = (await self._claim(keys=[name], args=[fingerprint, answer_id, TTL_MS])).decode()
         if not found.startswith(fingerprint):
             raise KeyReused("this Idempotency-Key came with another request before", field="Idempotency-Key")

@@ -6,6 +6,7 @@ answer while it is in progress; only its owner makes it final, and once.
 
 import contextlib
 import json
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from redis.asyncio import Redis
 
 from service.contract import Answer, AnswerRequest, Status
 from service.errors import UnknownAnswer
-from service.ledger_scripts import ACCEPT, FINISH, TAKE
+from service.ledger_scripts import ACCEPT, FINISH, MARK, TAKE
 from workers.wire.keys import Keys
 from workers.wire.messages import SAMPLES, Sample
 
@@ -50,25 +51,37 @@ class Ledger:
         self._accept = client.register_script(ACCEPT)
         self._finish = client.register_script(FINISH)
         self._take = client.register_script(TAKE)
+        self._mark = client.register_script(MARK)
 
     async def accept(
-        self, answer_id: str, request: AnswerRequest, seed: int, created: int, *, durable: bool = False
+        self,
+        answer_id: str,
+        request: AnswerRequest,
+        seed: int,
+        created: int,
+        *,
+        durable: bool = False,
+        keep_ms: int = 0,
     ) -> bool:
         """Records an accepted request as this gateway's; from here on the answer can be asked for by its id.
 
-        False if there is an answer of this id already, in whatever state: then nothing is changed.
+        `keep_ms`: the least time for which it is kept once it is final, where that is more than the retention. False if
+        there is an answer of this id already, in whatever state: then nothing is changed.
         """
+        keep_ms = max(keep_ms, self._ttl_ms)
         fields = {
             "created": created,
             "seed": seed,
             "durable": int(durable),
+            "keep": keep_ms,
             "request": request.model_dump_json(exclude_unset=True),
         }
         flat: list[Any] = [part for pair in fields.items() for part in pair]
         budget_ms = max(1, int(request.budget.seconds * 1000))
         keys = [self._keys.answer(answer_id), self._open(answer_id, self.gateway)]
-        ttl_ms = self._ttl_ms + budget_ms  # retention begins when the answer is final
-        args: list[Any] = [self.gateway, answer_id, ttl_ms, budget_ms, *flat]
+        ttl_ms = keep_ms + budget_ms  # retention begins when the answer is final
+        # The client sends a script again whose reply was lost: by the nonce it is known for the same attempt.
+        args: list[Any] = [self.gateway, answer_id, ttl_ms, budget_ms, secrets.token_hex(8), *flat]
         return bool(await self._accept(keys=keys, args=args))
 
     async def finish(self, answer: Answer) -> bool:
@@ -92,7 +105,7 @@ class Ledger:
         return tuple(sorted(name.decode() for name in found))
 
     async def take(self, answer_id: str, lost: str) -> bool:
-        """Makes this gateway the owner of what a lost one worked on; False if it is not that one's, or final."""
+        """Makes this gateway the owner of what a lost one worked on; False if it is another's by now, or final."""
         keys = [
             self._keys.answer(answer_id),
             self._open(answer_id, lost),
@@ -102,11 +115,15 @@ class Ledger:
 
     async def hand_over(self, answer_id: str) -> None:
         """Lets another gateway go on with an answer that its caller may look for later."""
-        await self._redis.hset(self._keys.answer(answer_id), "durable", 1)
+        await self._mark(keys=[self._keys.answer(answer_id)], args=["durable"])
 
     async def mark_cancelled(self, answer_id: str) -> None:
         """Notes that the answer is to be cancelled, for whoever owns it next."""
-        await self._redis.hset(self._keys.answer(answer_id), "cancelled", 1)
+        await self._mark(keys=[self._keys.answer(answer_id)], args=["cancelled"])
+
+    async def forget(self, answer_id: str) -> None:
+        """Strikes an answer off those that this gateway works on."""
+        await self._redis.srem(self._open(answer_id, self.gateway), answer_id)
 
     async def samples(self, answer_id: str, batch: str = SAMPLES) -> dict[int, Sample]:
         """The samples of one prompt of the answer that are stored so far, by index; unreadable ones are left out."""
@@ -116,7 +133,9 @@ class Ledger:
             stored, _, index = field.decode().rpartition(":")
             if stored == batch:
                 with contextlib.suppress(ValidationError):
-                    found[int(index)] = Sample.model_validate_json(body)
+                    sample = Sample.model_validate_json(body)
+                    if sample.index == int(index):
+                        found[sample.index] = sample
         return found
 
     async def count_samples(self, answer_id: str) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
@@ -11,26 +12,26 @@ from redis.exceptions import RedisError
 from service.again import again, kept_of, of_parent, variants_of
 from service.answer_types.base import Judge
 from service.catalog import Catalog
-from service.contract import AggregateRequest, Answer, AnswerRequest, SampleCounts, Status
-from service.endings import counts, ended, problem
+from service.contract import AggregateRequest, Answer, AnswerRequest, Status
+from service.endings import counts, ended, problem, recorded
 from service.ensemble import solve
-from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable, Recorded
-from service.gather import Gathered, Line, Recall
+from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable, StateLost, UnknownAnswer
+from service.gather import Gathered, Line
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.plan import Plan, make_plan, meaning, new_answer_id, sized
 from service.pool_fit import check_asked, member_pools
 from service.progress import gateway_lost, so_far
+from service.recording import Recorder
 from service.sampler_fit import check_embedder
 from service.settings import Settings
-from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher, Notice
 
 log = logging.getLogger(__name__)
 
 CANCEL = "cancel"
 
-GRACE_S = 15.0
+GRACE_MS = 15_000
 """An answer without a verdict so long after its budget was lost with every gateway that could have taken it over."""
 
 LOOK_S = 0.1
@@ -43,14 +44,14 @@ Solving = asyncio.Task[Answer]
 class Work:
     """A planned answer. `created`: seconds since 1970. `elapsed_s`: how much of its budget was used before.
 
-    `recall` is there where another gateway began with it; `drawn` and `parent` where it chooses among the samples of an
-    answer that was given before.
+    `takes_over`: another gateway, or a task before, began with it; `drawn` and `parent` where it chooses among the
+    samples of an answer that was given before.
     """
 
     plan: Plan
     created: int
     elapsed_s: float = 0.0
-    recall: Recall | None = None
+    takes_over: bool = False
     drawn: Gathered | None = None
     parent: str | None = None
 
@@ -73,9 +74,11 @@ class Lifecycle:
         self._ledger = ledger
         self._metrics = metrics
         self._judge = judge
+        self.recorder = Recorder(ledger, metrics)
         self._running: dict[str, Solving] = {}
         self._left: set[str] = set()
-        self._starting = 0
+        self._starting: list[str] = []
+        self.draining = False
         self.line: Line | None = None
 
     @property
@@ -83,31 +86,47 @@ class Lifecycle:
         """How many answers this gateway is working on."""
         return len(self._running)
 
+    def works_on(self, answer_id: str) -> bool:
+        """True for an answer that is accepted, solved or recorded here, or that a drain has left to others."""
+        known = (self._running, self._starting, self._left)
+        return any(answer_id in each for each in known) or self.recorder.late(answer_id) is not None
+
     async def start(
-        self, request: AnswerRequest, *, durable: bool = False, answer_id: str | None = None
+        self, request: AnswerRequest, *, durable: bool = False, answer_id: str | None = None, keep_ms: int = 0
     ) -> tuple[str, Solving | None]:
         """Plans and records a request and starts to solve it; returns the answer's id and the task that solves it.
 
         `durable`: another gateway goes on with it if this one dies. With an `answer_id` that is in the ledger already
-        nothing is started and the task is None.
+        nothing is started and the task is None. `keep_ms`: how long it is kept at least once it is final.
         """
-        if len(self._running) + self._starting >= self._settings.max_in_flight:
+        if len(self._running) + len(self._starting) >= self._settings.max_in_flight:
             self._metrics.rejected("overload")
             raise Overloaded(f"{len(self._running)} answers are in progress")
-        self._starting += 1  # holds the place while the request is planned and recorded
-        try:
-            return await self._begin(request, durable, answer_id)
-        finally:
-            self._starting -= 1
+        answer_id = answer_id or new_answer_id()
+        with self._starts(answer_id):
+            return await self._begin(request, durable, answer_id, keep_ms)
 
-    async def _begin(self, request: AnswerRequest, durable: bool, answer_id: str | None) -> tuple[str, Solving | None]:
+    @contextlib.contextmanager
+    def _starts(self, answer_id: str) -> Iterator[None]:
+        """Holds the place of an answer while it is planned and recorded."""
+        self._starting.append(answer_id)
+        try:
+            yield
+        finally:
+            self._starting.remove(answer_id)
+
+    async def _begin(
+        self, request: AnswerRequest, durable: bool, answer_id: str, keep_ms: int
+    ) -> tuple[str, Solving | None]:
         created = int(time.time())
         request = sized(request, self._settings)
         try:
-            plan = await self._plan(request, answer_id=answer_id or new_answer_id())
+            plan = await self._plan(request, answer_id=answer_id)
             # The record says which sampler drew, so that any gateway reads the samples' letters as they were shown.
             drawn_by = request if request.sampler else request.model_copy(update={"sampler": plan.sampler.name})
-            if not await self._ledger.accept(plan.answer_id, drawn_by, plan.seed, created, durable=durable):
+            if not await self._ledger.accept(
+                plan.answer_id, drawn_by, plan.seed, created, durable=durable, keep_ms=keep_ms
+            ):
                 return plan.answer_id, None
         except (RedisError, OSError) as error:
             self._metrics.rejected("redis_down")
@@ -145,30 +164,35 @@ class Lifecycle:
         request = again(record.request, asked)
         plan = await self._plan(request, seed=record.seed)
         created = int(time.time())
-        await self._ledger.accept(plan.answer_id, request, plan.seed, created)
         drawn = Gathered(samples, variants=variants_of(record.reply), kept=kept_of(record.reply))
-        return await (await self._run(Work(plan, created, drawn=drawn, parent=answer_id)))
+        with self._starts(plan.answer_id):
+            await self._ledger.accept(plan.answer_id, request, plan.seed, created)
+            task = await self._run(Work(plan, created, drawn=drawn, parent=answer_id))
+        return await task
 
     async def resume(self, answer_id: str) -> None:
-        """Goes on with an answer that this gateway has taken over: what is stored is not drawn again.
+        """Goes on with an answer of this gateway's that it does not work on: what is stored is not drawn again.
 
         One that nobody else could be waiting for, and one that was to be cancelled, is ended instead, which frees its
-        workers.
+        workers; one that is final or another's is let be.
         """
         record = await self._ledger.read(answer_id)
+        if record.status.final or record.gateway != self._ledger.gateway:
+            await self._ledger.forget(answer_id)
+            return
         try:
             plan = await self._plan(record.request, answer_id, record.seed)
         except ConclaveError as error:
             log.warning("answer %s: taken over and not planned: %s", answer_id, error.detail)
-            await self._record((await gateway_lost(record)).model_copy(update={"error": problem(error)}))
+            await self.recorder.record((await gateway_lost(record)).model_copy(update={"error": problem(error)}))
             return
         if record.cancelled:
-            await self._record_cancelled(plan, record.created, time.monotonic())
+            await self.recorder.cancelled(plan, record.created, time.monotonic())
         elif not record.durable:
-            await self._record(await gateway_lost(record))
+            await self.recorder.record(await gateway_lost(record))
         else:
             left_s = (record.deadline_ms - await self._dispatcher.now_ms()) / 1000
-            work = Work(plan, record.created, elapsed_s=plan.budget_s - left_s, recall=self._ledger.samples)
+            work = Work(plan, record.created, elapsed_s=plan.budget_s - left_s, takes_over=True)
             (await self._run(work)).add_done_callback(observe)
 
     async def _solve(self, work: Work) -> Answer:
@@ -176,78 +200,52 @@ class Lifecycle:
         assert self.line is not None
         plan, created, started = work.plan, work.created, time.monotonic() - work.elapsed_s
         try:
-            line = replace(self.line, recall=work.recall)
+            line = replace(self.line, takes_over=work.takes_over)
             answer = await solve(plan, line, created, self._judge, elapsed_s=work.elapsed_s, drawn=work.drawn)
         except asyncio.CancelledError:
             if plan.answer_id not in self._left:
-                await asyncio.shield(self._record_cancelled(plan, created, started))
+                await asyncio.shield(self.recorder.cancelled(plan, created, started))
             raise
         except ConclaveError as error:
             return await self._failed(plan, created, started, error)
         except (RedisError, OSError) as error:
-            lost = QueueUnavailable(f"the queue was lost while the answer was in progress: {type(error).__name__}")
+            lost = QueueUnavailable(f"the queue was lost on the way: {type(error).__name__}")
             return await self._failed(plan, created, started, lost)
+        except Exception:
+            # A bug, perhaps a plug-in's: the answer ends all the same, for whoever waits for it anywhere.
+            log.exception("answer %s failed", plan.answer_id)
+            return await self._failed(plan, created, started, ConclaveError("an unexpected error; see the log"))
         if work.parent is not None:
             answer = of_parent(answer, work.parent)
-        return answer if await self._record(answer) else await self.settled(plan.answer_id)
+        return answer if await self.recorder.record(answer) else await self.settled(plan.answer_id)
 
     async def _failed(self, plan: Plan, created: int, started: float, error: ConclaveError) -> Answer:
         """Records the failure and raises it; the answer of another gateway, if that one has taken it over."""
         kept = ended(plan, created, Status.FAILED, error.code, counts(plan, error), started, problem(error))
-        if not await self._record(kept):
+        if not await self.recorder.record(kept):
             return await self.settled(plan.answer_id)
         raise error
 
-    async def _record_cancelled(self, plan: Plan, created: int, started: float) -> None:
-        finished = 0
-        with contextlib.suppress(RedisError, OSError):
-            finished = len(await self._ledger.samples(plan.answer_id))
-        tally = SampleCounts(requested=plan.n, finished=finished, cancelled=plan.n - finished)
-        await self._record(ended(plan, created, Status.CANCELLED, "cancelled", tally, started))
-
-    async def _record(self, answer: Answer) -> bool:
-        """False if the answer belongs to another gateway by now, whose verdict counts."""
-        try:
-            kept = await unbroken(self._ledger.finish(answer))
-        except (RedisError, OSError) as error:
-            # The caller who waits still gets the answer; only a later GET will not find it.
-            log.warning("answer %s could not be recorded: %s", answer.id, type(error).__name__)
-            kept = True
-        if kept or not await self._is_anothers(answer.id):
-            self._metrics.answered(answer)
-            return True
-        return False
-
-    async def _is_anothers(self, answer_id: str) -> bool:
-        """True if another gateway owns the answer; not so if a server that lost its data knows nothing of it."""
-        try:
-            record = await self._ledger.read(answer_id)
-        except (ConclaveError, RedisError, OSError):
-            return False
-        return record.gateway != self._ledger.gateway
-
     async def settled(self, answer_id: str) -> Answer:
-        """The final answer, from whichever gateway works on it; raises its error if it failed."""
-        while not (answer := await self.look(answer_id)).status.final:  # noqa: ASYNC110  # another process ends it
-            await asyncio.sleep(LOOK_S)
-        if (error := answer.error) is None:
-            return answer
-        raise Recorded(
-            error.detail,
-            status=error.status,
-            code=error.code,
-            title=error.title,
-            field=error.field,
-            failures=error.failures,
-        )
+        """The final answer of a known id, from whichever gateway works on it; raises its error if it failed."""
+        try:
+            while not (answer := await self.look(answer_id)).status.final:  # noqa: ASYNC110  # another process ends it
+                await asyncio.sleep(LOOK_S)
+        except UnknownAnswer:
+            raise StateLost("Redis has lost what it knew of this answer") from None
+        if answer.error is not None:
+            raise recorded(answer.error)
+        return answer
 
     async def look(self, answer_id: str) -> Answer:
         """The answer as it stands, from the ledger, with the running tally while it is in progress; in any gateway."""
+        if (late := self.recorder.late(answer_id)) is not None:
+            return late
         try:
             record = await self._ledger.read(answer_id)
             if record.reply is not None:
                 return record.reply
-            if time.time() > record.created + record.request.budget.seconds + GRACE_S:
+            if await self._dispatcher.now_ms() > record.deadline_ms + GRACE_MS:
                 return await gateway_lost(record)
             return await so_far(record, await self._ledger.samples(answer_id), self._judge)
         except (RedisError, OSError) as error:
@@ -275,14 +273,13 @@ class Lifecycle:
             task.cancel()
 
     async def _stop(self, answer_id: str) -> None:
-        task = self._running.get(answer_id)
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.wait({task})
+        if (task := self._running.get(answer_id)) is not None:
+            task.cancel()
+            await asyncio.wait({task})
 
     async def drain(self, seconds: float) -> None:
         """Lets running answers end; what is still running then is left for another gateway to take over."""
+        self.draining = True
         if self._running:
             await asyncio.wait(set(self._running.values()), timeout=seconds)
         self._left |= set(self._running)
@@ -291,6 +288,8 @@ class Lifecycle:
                 await self._ledger.hand_over(answer_id)
         for answer_id in list(self._running):
             await self._stop(answer_id)
+        with contextlib.suppress(RedisError, OSError):
+            await self.recorder.catch_up()
 
 
 def observe(task: Solving) -> None:

@@ -1,6 +1,7 @@
 """Sorts what comes in for this gateway into one box per prompt of an answer."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,16 @@ from workers.wire.dispatch import Inbox, Notice
 from workers.wire.messages import Reply
 
 Box = asyncio.Queue[Reply]
+
+
+async def next_reply(box: Box, until: float) -> Reply | None:
+    """The next reply of a box; None if none has come by then, on the monotonic clock."""
+    left = until - time.monotonic()
+    try:
+        async with asyncio.timeout(left):  # wait_for can swallow a cancellation in Python 3.11
+            return box.get_nowait() if left <= 0 else await box.get()
+    except (TimeoutError, asyncio.QueueEmpty):
+        return None
 
 
 class Mailroom:

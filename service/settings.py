@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 from string import Template
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,6 +50,15 @@ class Settings(BaseSettings):
         default=6000, ge=300, description="a gateway that is silent for this long has its answers taken over"
     )
     drain_s: float = Field(default=30.0, ge=0, description="how long answers in progress may end after SIGTERM")
+    drain_notice_s: float = Field(
+        default=2.0,
+        ge=0,
+        description="how long after SIGTERM the gateway says it is not ready and still takes requests",
+    )
+    evicting_redis: Literal["refuse", "warn"] = Field(
+        default="refuse",
+        description="refuse: a Redis that may evict keys makes the gateway end or not ready; warn: only said",
+    )
     max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
 
     @cached_property

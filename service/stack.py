@@ -1,6 +1,6 @@
 """The whole stack in one process tree: embedded Redis, workers, gateway.
 
-Workers and the gateway are started again when they die; if the embedded Redis dies, all ends, with its reason.
+Workers, the gateway and the embedded Redis are started again when they die; what Redis had stored is there again.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ class Stack:
                 self._redis = stack.enter_context(EmbeddedRedis(self._settings.state_dir))
                 url = self._redis.url
             self._environment = child_environment(
-                redis_url=url, port=str(self.port), log_level=self._settings.log_level
+                redis_url=url, port=str(self.port), log_level=self._settings.log_level, drain_notice_s="0"
             )
             stack.callback(self._stop)
             for model in self._models:
@@ -121,8 +121,7 @@ class Stack:
 
     def _watch(self) -> None:
         while not self._ending.wait(0.2):
-            if self._redis is not None and self._redis.process is not None and self._redis.process.poll() is not None:
-                self.failed = "the embedded Redis has ended; see redis.log in its state folder"
+            if not self._revive_redis():
                 return
             for child in self._children:
                 code = child.process.poll()
@@ -132,6 +131,19 @@ class Stack:
                     self.failed = f"{child.name} cannot start; see its log above"
                     return
                 self._restart(child, code)
+
+    def _revive_redis(self) -> bool:
+        """Starts the embedded Redis again if it has ended; False if it cannot be. The others wait for it meanwhile."""
+        redis = self._redis
+        if redis is None or redis.process is None or redis.process.poll() is None or self._ending.is_set():
+            return True
+        log.warning("the embedded Redis ended with code %d; started again", redis.process.returncode)
+        try:
+            redis.start()
+        except (RuntimeError, OSError) as error:
+            self.failed = f"the embedded Redis has ended and does not start again: {error}"
+            return False
+        return True
 
     def _restart(self, child: Child, code: int) -> None:
         young = time.monotonic() - child.started < 10
@@ -149,7 +161,7 @@ class Stack:
             child.process.terminate()
         for child in reversed(self._children):
             try:
-                child.process.wait(45)
+                child.process.wait(75)
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()

@@ -37,16 +37,36 @@ class Takeover:
 
     async def look(self) -> None:
         """One sign of life, and one look at those that fell silent."""
-        for lost in await self._presence.beat():
+        silent = await self._presence.beat()
+        await self._lifecycle.recorder.catch_up()
+        if self._lifecycle.draining:
+            return
+        for lost in silent:
             for answer_id in await self._ledger.open_answers(lost):
                 if await self._ledger.take(answer_id, lost):
                     log.warning("answer %s: taken over from %s", answer_id, lost)
                     self._metrics.taken_over()
                     await self._resume(answer_id)
             await self._presence.forget(lost)
+        await self._look_at_own()
+
+    async def _look_at_own(self) -> None:
+        """Goes on with what is this gateway's by the ledger and is worked on by nobody.
+
+        Whatever was lost between a step of the ledger and the work that follows it, a reply or a connection, ends here.
+        """
+        for answer_id in await self._ledger.open_answers(self._ledger.gateway):
+            if not self._lifecycle.works_on(answer_id):
+                log.warning("answer %s: is open and was not worked on", answer_id)
+                await self._resume(answer_id)
 
     async def _resume(self, answer_id: str) -> None:
+        """Resumes one; what can never be resumed is not tried again, and keeps no other from being resumed."""
         try:
             await self._lifecycle.resume(answer_id)
-        except ConclaveError as error:  # its record went in the meantime, or cannot be read
-            log.warning("answer %s: could not be resumed: %s", answer_id, error.detail)
+        except (RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a record that is gone or that nobody can read
+            said = error.detail if isinstance(error, ConclaveError) else type(error).__name__
+            log.warning("answer %s: could not be resumed: %s", answer_id, said)
+            await self._ledger.forget(answer_id)

@@ -219,7 +219,14 @@ class Bench:
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
         inherited = {name: v for name, v in child_environment().items() if not name.startswith("CONCLAVE_")}
-        own = {**_SHORT_LEASES, "redis_url": self._url, "queue_prefix": self.prefix, "drain_s": "10", **settings}
+        own = {
+            **_SHORT_LEASES,
+            "drain_notice_s": "0",
+            "redis_url": self._url,
+            "queue_prefix": self.prefix,
+            "drain_s": "10",
+            **settings,
+        }
         return inherited | {f"CONCLAVE_{name.upper()}": value for name, value in own.items()}
 
     def _shows(self, worker: Program) -> bool:

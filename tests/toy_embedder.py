@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from workers.wire.connection import blocking_client, close, command_client
 from workers.wire.keys import Keys
 from workers.wire.leases import Leases
 from workers.wire.messages import FailureKind, Job, Provides, Sample, WorkerCard
-from workers.worker import Worker, now_ms
+from workers.worker import Worker
 
 
 @dataclass
@@ -62,7 +63,7 @@ def embedding(
         leases = Leases(redis, blocking, Keys(prefix), model=model, worker=name, samples_ttl_ms=60_000)
         card = WorkerCard(
             worker=name, model=model, backend=backend.name, provides=backend.provides, capacity_samples=64,
-            started_ms=now_ms(),
+            started_ms=int(time.time() * 1000),
         )  # fmt: skip
         worker = Worker(settings, card, backend, leases, redis)
         handle.append((asyncio.get_running_loop(), worker))

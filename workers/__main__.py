@@ -9,18 +9,21 @@ import secrets
 import signal
 import socket
 import sys
+import time
 
 import uvloop
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from workers import metrics
 from workers.backends import make_backend
 from workers.backends.options import BackendSettings
 from workers.settings import WorkerSettings, seclude_libraries
-from workers.wire.connection import blocking_client, close, command_client
+from workers.wire.connection import blocking_client, close, command_client, evicts
 from workers.wire.keys import Keys
 from workers.wire.leases import Leases
 from workers.wire.messages import WorkerCard
-from workers.worker import Worker, WorkerBroken, now_ms
+from workers.worker import Worker, WorkerBroken
 
 log = logging.getLogger("conclave.worker")
 
@@ -49,6 +52,20 @@ def options_of(settings: WorkerSettings) -> BackendSettings:
     )
 
 
+async def check_eviction(redis: Redis, wanted: str) -> None:
+    """Raises ValueError, or only warns, where Redis may evict what is queued. One that is away is asked by nobody."""
+    try:
+        policy = await evicts(redis)
+    except (RedisError, OSError):
+        return
+    if policy is None:
+        return
+    said = f"Redis may evict jobs (maxmemory-policy {policy}): set it to noeviction"
+    if wanted == "refuse":
+        raise ValueError(f"{said}, or CONCLAVE_EVICTING_REDIS to warn")
+    log.warning(said)
+
+
 async def serve(model: str, spec: str, settings: WorkerSettings) -> None:
     """Runs one worker until SIGTERM or SIGINT, then drains."""
     backend = make_backend(spec, options_of(settings))
@@ -62,12 +79,13 @@ async def serve(model: str, spec: str, settings: WorkerSettings) -> None:
         backend=backend.name,
         provides=backend.provides,
         capacity_samples=backend.capacity_samples,
-        started_ms=now_ms(),
+        started_ms=int(time.time() * 1000),  # for display only: deadlines are in Redis time
     )
     worker = Worker(settings, card, backend, leases, redis)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.drain)
+    await check_eviction(redis, settings.evicting_redis)
     log.info("worker %s serves %s by %s", name, model, spec)
     try:
         await worker.run(keys.cancel_channel)

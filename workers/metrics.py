@@ -13,6 +13,12 @@ _TOKENS = Counter("conclave_worker_tokens", "Tokens by direction", ["model", "di
 _RUNNING = Gauge("conclave_worker_samples_running", "Samples being drawn", ["model"], registry=REGISTRY)
 _RENEWALS = Counter("conclave_worker_lease_renewals", "Leases renewed", ["model"], registry=REGISTRY)
 _RECLAIMS = Counter("conclave_worker_reclaims", "Entries taken over from lost workers", ["model"], registry=REGISTRY)
+_LOST = Counter(
+    "conclave_worker_lost_entries",
+    "Entries that were trimmed away while they were leased",
+    ["model"],
+    registry=REGISTRY,
+)
 _FENCED = Counter("conclave_worker_fenced_results", "Results refused after a lost lease", ["model"], registry=REGISTRY)
 _DURATION = Histogram(
     "conclave_worker_sampling_duration_seconds",
@@ -50,9 +56,9 @@ class WorkerMetrics:
         self._backend = backend
         self._counted: dict[str, int] = {}
         # A series that starts at its first event shows no increase: alerts need the zero before it.
-        for outcome in ("done", "cancelled", "expired", "fenced", "failed", "poison"):
+        for outcome in ("done", "cancelled", "expired", "fenced", "failed", "poison", "refused"):
             _JOBS.labels(model, outcome)
-        for counter in (_RENEWALS, _RECLAIMS, _FENCED):
+        for counter in (_RENEWALS, _RECLAIMS, _FENCED, _LOST):
             counter.labels(model)
 
     def up(self, value: bool) -> None:
@@ -98,6 +104,10 @@ class WorkerMetrics:
     def reclaimed(self, entries: int) -> None:
         """Entries were taken over."""
         _RECLAIMS.labels(self._model).inc(entries)
+
+    def lost(self, entries: int) -> None:
+        """Entries were found that somebody had trimmed away."""
+        _LOST.labels(self._model).inc(entries)
 
     def fenced(self) -> None:
         """A result came after its lease was lost."""

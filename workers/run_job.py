@@ -12,7 +12,8 @@ from workers.backends.base import Backend, BackendError
 from workers.metrics import WorkerMetrics
 from workers.wire.connection import unbroken
 from workers.wire.job_kinds import serves
-from workers.wire.leases import Lease, Leases, LeaseState, Stored
+from workers.wire.lease import Lease, LeaseState, Stored
+from workers.wire.leases import Leases
 from workers.wire.messages import Failure, FailureKind, Sample
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class JobRun:
         self._metrics = metrics
         self._flush_s = flush_s
         self._came = came
+        self._until = time.monotonic() + lease.left_ms / 1000
         self._open = set(lease.missing)
         self._ready: list[Sample] = []
 
@@ -63,20 +65,21 @@ class JobRun:
             return str(lost)
         if self.lease.state is not LeaseState.LEASED:
             return self.lease.state.value
+        if self.lease.entry.refused is not None:
+            return "refused"
         self._metrics.job("done", time.monotonic() - started)
         return "done"
 
     async def _draw(self) -> None:
-        if self.lease.state is not LeaseState.LEASED:
-            kind = FailureKind.EXPIRED if self.lease.state is LeaseState.EXPIRED else FailureKind.POISON
-            await self._fail_open(kind, "")
+        if self.lease.state is not LeaseState.LEASED or self.lease.entry.refused is not None:
+            await self._give_up()
             return
         if not self._open:
             await self._flush(done=True)
             return
         try:
             self._check_kind()
-            async with asyncio.timeout(self.lease.left_ms / 1000):
+            async with asyncio.timeout(self._until - time.monotonic()):
                 await self._pump()
         except TimeoutError:
             await self._fail_open(FailureKind.EXPIRED, "the answer's time was up")
@@ -88,6 +91,20 @@ class JobRun:
             # Only the kind of error: its message may quote the completion.
             log.error("job %s: the backend failed: %s", self.lease.job.job_id, type(error).__name__)
             await self._fail_open(FailureKind.INTERNAL, type(error).__name__)
+
+    async def _give_up(self) -> None:
+        """Fails the samples of a job that is not to be run; keeps a note of it where it is poison."""
+        if self.lease.state is LeaseState.EXPIRED:
+            await self._fail_open(FailureKind.EXPIRED, "the answer's time was up before a worker could begin")
+            return
+        if (refused := self.lease.entry.refused) is not None:
+            log.warning("job %s: %s", self.lease.job.job_id, refused)
+            await self._fail_open(FailureKind.WIRE_VERSION, refused)
+            return
+        reason = f"{self.lease.deliveries} workers in a row were given the job and none of them ended it"
+        log.error("job %s is poison: %s; the last was %s", self.lease.job.job_id, reason, self.lease.owner)
+        await unbroken(self._leases.quarantine(self.lease, reason))
+        await self._fail_open(FailureKind.POISON, reason)
 
     def _check_kind(self) -> None:
         """The one place where a job is held against what the backend provides."""

@@ -1,6 +1,7 @@
 """The only reader of the environment in a worker process."""
 
 import os
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +40,9 @@ class WorkerSettings(BaseSettings):
     )
     drain_s: float = Field(default=30.0, ge=0, description="how long a worker finishes its jobs after SIGTERM")
     retention_s: int = Field(default=3600, ge=10, description="how long answers and samples are kept")
+    evicting_redis: Literal["refuse", "warn"] = Field(
+        default="refuse", description="refuse: a worker ends where Redis may evict keys; warn: it only says so"
+    )
     worker_metrics_port: int = Field(default=0, ge=0, le=65535, description="port of the worker's /metrics; 0: none")
     worker_metrics_host: str = Field(default="127.0.0.1", description="interface of the worker's /metrics")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")

@@ -3,19 +3,20 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from workers.alone import Alone
 from workers.backends.base import Backend, CanBreak, TellsFacts
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
 from workers.settings import WorkerSettings
-from workers.wire.connection import LOST, end_all
-from workers.wire.leases import Entry, Leases, Renewal
+from workers.wire.connection import LOST, end_all, unbroken
+from workers.wire.lease import Entry, Renewal
+from workers.wire.leases import Leases
 from workers.wire.messages import WorkerCard
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 CARD_PERIOD_S = 2.0
 HEALTH_PERIOD_S = 5.0
 """How often the backend is asked whether it can serve."""
+
+GRACE_MS = 800
+"""At most so long after a lease has run out its worker may still renew it."""
 
 CARD_TTL_MS = 8_000
 """A worker that was not heard of for this long counts as gone in `GET /v1/models`."""
@@ -46,6 +50,8 @@ class Worker:
         self._metrics = WorkerMetrics(card.model, card.backend)
         self._runs: dict[str, tuple[JobRun, asyncio.Task[None]]] = {}
         self._claimed: set[tuple[int, str]] = set()  # an id is unique within one shard's stream only
+        self._counted: set[str] = set()  # jobs whose delivery has been counted
+        self._alone = Alone()
         # Cancellations of jobs that are not running here: one may be just about to start.
         self._heard: deque[str] = deque(maxlen=256)
         self._room = asyncio.Event()
@@ -89,8 +95,13 @@ class Worker:
             taker.cancel()
         if self._runs and self._broken is None:
             await asyncio.wait({task for _, task in self._runs.values()}, timeout=self._settings.drain_s)
-        # What is still running is handed back: unacknowledged, it is reclaimed by another worker.
+        # What is still running is given back. It ended in no fault of its own, unless the backend broke by it.
+        counted = self._counted if self._broken is None else set()
+        left = [(run.lease.entry, int(job_id in counted)) for job_id, (run, _) in self._runs.items()]
         await end_all([*(task for _, task in self._runs.values()), *loops])
+        with contextlib.suppress(RedisError, OSError):
+            for entry, uncounted in left:
+                await self._leases.release(entry, uncounted=uncounted)
         with contextlib.suppress(RedisError, OSError):
             await self._leases.leave()
         await self._backend.close()
@@ -174,11 +185,12 @@ class Worker:
         await asyncio.gather(*(self._start(entry) for entry in entries))
 
     async def _start(self, entry: Entry) -> None:
+        await self._alone.nobody()
         if entry.place in self._claimed:
             return
         self._claimed.add(entry.place)
         try:
-            lease = await self._leases.lease(entry)
+            lease = await unbroken(self._leases.lease(entry))
         except BaseException:
             self._claimed.discard(entry.place)
             raise
@@ -186,9 +198,10 @@ class Worker:
             self._claimed.discard(entry.place)
             self._metrics.job("cancelled")
             return
-        run = JobRun(
-            lease, self._backend, self._leases, self._metrics, self._settings.flush_ms / 1000, self._update_room
-        )
+        flush_s = self._settings.flush_ms / 1000
+        run = JobRun(lease, self._backend, self._leases, self._metrics, flush_s, self._update_room)
+        if lease.counted:
+            self._counted.add(lease.job.job_id)
         task = asyncio.create_task(self._run(run))
         self._runs[lease.job.job_id] = (run, task)
         self._update_room()
@@ -198,7 +211,7 @@ class Worker:
     async def _run(self, run: JobRun) -> None:
         job_id = run.lease.job.job_id
         try:
-            outcome = await run.run()
+            outcome = await (self._run_alone(run) if run.lease.suspect else run.run())
             if outcome != "done":
                 self._metrics.job(outcome)
         except (RedisError, OSError) as error:  # not stored, not acknowledged: the entry comes back by itself
@@ -213,15 +226,27 @@ class Worker:
             self._metrics.job("failed")
         finally:
             self._runs.pop(job_id, None)
+            self._counted.discard(job_id)
             self._claimed.discard(run.lease.entry.place)
             self._update_room()
 
+    async def _run_alone(self, run: JobRun) -> str:
+        """Runs a suspect when nothing else runs here: if it ends this process too, nothing is suspected with it."""
+        async with self._alone.turn():
+            while self._claimed - self._suspects():  # noqa: ASYNC110  # jobs end in many ways
+                await asyncio.sleep(0.02)
+            if not await unbroken(self._leases.begin(run.lease)):
+                return "fenced"
+            self._counted.add(run.lease.job.job_id)
+            return await run.run()
+
+    def _suspects(self) -> set[tuple[int, str]]:
+        return {run.lease.entry.place for run, _ in self._runs.values() if run.lease.suspect}
+
     def _update_room(self) -> None:
         self._metrics.running(self._running_samples())
-        if self._has_room() or self._draining.is_set():
-            self._room.set()
-        else:
-            self._room.clear()
+        open_to_more = self._has_room() or self._draining.is_set()
+        (self._room.set if open_to_more else self._room.clear)()
 
     # -- leases ---------------------------------------------------------------------------------------------------
 
@@ -240,10 +265,13 @@ class Worker:
         if self._draining.is_set() or not (self._room.is_set() and self._healthy.is_set()):
             return
         for shard in self._leases.shards:
+            grace_ms = min(self._settings.heartbeat_ms, GRACE_MS)
             try:
-                entries = await self._leases.reclaim(shard, self._settings.lease_ms, self._wanted())
+                entries = await self._leases.reclaim(shard, self._settings.lease_ms, self._wanted(), grace_ms)
+                await self._leases.sweep(shard, self._settings.lease_ms)
             except ResponseError:  # NOGROUP: the taking loop heals it
                 continue
+            self._metrics.lost(self._leases.take_trimmed())
             fresh = tuple(e for e in entries if e.place not in self._claimed)
             if fresh:
                 self._metrics.reclaimed(len(fresh))
@@ -270,8 +298,3 @@ class Worker:
         run, task = found
         task.cancel()
         await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
-
-
-def now_ms() -> int:
-    """Wall-clock milliseconds, for display only; deadlines use Redis time."""
-    return int(time.time() * 1000)

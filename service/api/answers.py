@@ -14,6 +14,7 @@ from service.api.problems import responses
 from service.api.state import Service, State, Waited, Waiting
 from service.contract import AggregateRequest, Answer, AnswerRequest
 from service.errors import ConclaveError, Conflict
+from service.idempotency import TTL_MS
 from service.lifecycle import Solving, observe
 from service.plan import new_answer_id
 
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/v1/answers", tags=["answers"])
 
 AnswerId = Annotated[str, Path(pattern=r"^ans_[0-9a-f]{24}$")]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+Credentials = Annotated[str, Header(alias="authorization", include_in_schema=False)]
 LastEventId = Annotated[str | None, Header(max_length=4_096)]
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events", "content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}}
@@ -39,19 +41,26 @@ CLIENT_GONE = 499
     responses={**EITHER, 202: {"model": Answer}, **responses(400, 404, 413, 422, 502, 503, 504)},
 )
 async def create(
-    body: AnswerRequest, request: Request, service: Service, waited: Waiting, idempotency_key: IdempotencyKey = None
+    body: AnswerRequest,
+    request: Request,
+    service: Service,
+    waited: Waiting,
+    idempotency_key: IdempotencyKey = None,
+    credentials: Credentials = "",
 ) -> Response:
     """Asks a question and waits for the answer; with `background` returns 202 and the id at once.
 
     A caller that hangs up cancels the answer and frees its workers, unless it is asked for in the background or with an
-    Idempotency-Key: the same key with the same body is the same answer, whichever gateway gets it, for 24 hours. With
-    `stream` the answer's events are sent in place of the answer.
+    Idempotency-Key: the same key with the same body is the same answer, whichever gateway gets it, for 24 hours; keys
+    that come with different Authorization headers are different. With `stream` the answer's events are sent in place of
+    the answer.
     """
     answer_id = new_answer_id()
     if idempotency_key is not None:
-        answer_id = await service.idempotency.claim(idempotency_key, body.model_dump_json(), answer_id)
+        answer_id = await service.idempotency.claim(idempotency_key, body.model_dump_json(), answer_id, credentials)
     durable = body.background or idempotency_key is not None
-    _, task = await service.lifecycle.start(body, durable=durable, answer_id=answer_id)
+    keep_ms = TTL_MS if idempotency_key is not None else 0  # the answer is there as long as its key stands for it
+    _, task = await service.lifecycle.start(body, durable=durable, answer_id=answer_id, keep_ms=keep_ms)
     if task is not None and (durable or body.stream):
         task.add_done_callback(observe)
     if body.stream:

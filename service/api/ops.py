@@ -24,15 +24,22 @@ async def healthz() -> dict[str, str]:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"description": "not ready"}})
 async def readyz(service: Service) -> JSONResponse:
-    """Readiness: Redis answers and the gateway is not draining."""
+    """Readiness: Redis answers, does not evict what is stored, and the gateway is not draining."""
+    evicts = None
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
-            await service.dispatcher.now_ms()
+            evicts = await service.evicts()
         redis = True
     except (RedisError, OSError):
         redis = False
-    ready = redis and not service.draining
-    checks = {"status": "ready" if ready else "not_ready", "redis": redis, "draining": service.draining}
+    kept = evicts is None or service.settings.evicting_redis == "warn"
+    ready = redis and kept and not service.draining
+    checks = {
+        "status": "ready" if ready else "not_ready",
+        "redis": redis,
+        "evicts": evicts,
+        "draining": service.draining,
+    }
     return JSONResponse(checks, status_code=200 if ready else 503)
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from service.contract import Problem
 from service.endings import problem
-from service.errors import ConclaveError
+from service.errors import ConclaveError, QueueUnavailable
 from service.wording import explain
 
 MAX_PLACES = 20
@@ -54,6 +55,12 @@ class _Utf8(JSONResponse):
 async def _conclave_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ConclaveError)
     return render(problem(error), request, error.headers)
+
+
+async def _redis_error(request: Request, error: Exception) -> JSONResponse:
+    """Redis does not answer or refuses to write, wherever that was met: try again later, and no bug."""
+    lost = QueueUnavailable(f"the queue cannot be used: {type(error).__name__}")
+    return render(problem(lost), request, lost.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -109,6 +116,7 @@ async def _bug(request: Request, error: Exception) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Registers the handlers and the Problem schema."""
     app.add_exception_handler(ConclaveError, _conclave_error)
+    app.add_exception_handler(RedisError, _redis_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -46,7 +46,10 @@ class Waited:
 
 @dataclass(slots=True)
 class State:
-    """Everything that lives as long as the gateway does. `draining` turns readiness red."""
+    """Everything that lives as long as the gateway does.
+
+    `draining` turns readiness red. `evicts` asks Redis by which policy it deletes keys to make room; None: by none.
+    """
 
     settings: Settings
     dispatcher: Dispatcher
@@ -54,6 +57,7 @@ class State:
     lifecycle: Lifecycle
     idempotency: Idempotency
     metrics: Metrics
+    evicts: Callable[[], Awaitable[str | None]]
     draining: bool = False
 
 

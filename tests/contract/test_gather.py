@@ -11,7 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from service.draws import Draw
+from service.errors import StateLost
 from service.gather import Line, Order, alike, gather_samples
+from service.ledger import Ledger
 from service.mailroom import Mailroom
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
@@ -87,7 +89,8 @@ async def ends(redis_url: str) -> AsyncIterator[Ends]:
     mailroom.start()
     leases = Leases(client, blocking, keys, model="fake", worker="w1", samples_ttl_ms=60_000)
     await leases.join(0)
-    yield Ends(client, keys, Line(Dispatcher(client, keys), mailroom, 16), leases)
+    stored = Ledger(client, keys, GATEWAY, 60).samples
+    yield Ends(client, keys, Line(Dispatcher(client, keys), mailroom, 16, stored), leases)
     await mailroom.close()
     names = [name async for name in client.scan_iter(f"{keys.prefix}:*", count=1000)]
     await client.delete(*names)
@@ -275,7 +278,7 @@ async def test_blocks_are_launched_one_after_the_other(ends: Ends, blocks, wave,
     async def recall(answer_id: str, batch: str) -> dict[int, Sample]:
         return {i: Sample(index=i, text="42") for i in range(there)}
 
-    line = replace(ends.line, recall=recall)
+    line = replace(ends.line, stored=recall, takes_over=True)
     for at, there in enumerate((0, *(wave.stop for wave in launched[:-1]))):  # noqa: B007  # `recall` reads it
         order = replace(ends.order(answer_id, seconds=0.1, n=6), draws=draws, ends=(*blocks, 6), wave=wave)
         assert (await gather_samples(line, order)).timed_out
@@ -317,3 +320,45 @@ async def test_samples_that_share_a_bar_are_one_job(ends: Ends, cut: ConfidenceC
     await asyncio.wait({gathering})
     assert sorted((job.last - job.first for job in queued), reverse=True) == jobs
     assert all(job.sampling.cut == cut for job in queued)
+
+
+async def test_an_order_whose_answer_is_gone_says_so_at_once(ends: Ends) -> None:
+    """A server that was flushed will never bring what is awaited: long before the deadline that is an error."""
+    answer_id = await ends.accepted()
+    started = time.monotonic()
+    gathering = asyncio.create_task(gather_samples(ends.line, ends.order(answer_id, seconds=30.0)))
+    await asyncio.sleep(0.1)
+    await ends.redis.delete(ends.keys.answer(answer_id))
+    with pytest.raises(StateLost):
+        await gathering
+    assert time.monotonic() - started < 10
+
+
+async def test_a_job_that_was_lost_is_queued_again(ends: Ends) -> None:
+    """Its entry was trimmed away: it is delivered anew, and each index counts once."""
+    answer_id = await ends.accepted()
+    gathering = asyncio.create_task(gather_samples(ends.line, ends.order(answer_id, seconds=30.0)))
+    await asyncio.sleep(0.1)
+    await ends.redis.xtrim(ends.keys.stream(0, "fake"), maxlen=0)
+    entries = await ends.leases.take(0, 1) or await ends.leases.take(0, 1)
+    lease = await ends.leases.lease(entries[0])
+    assert lease is not None
+    await ends.leases.store(lease, [Sample(index=i, text="42") for i in range(2)], done=True)
+    gathered = await gathering
+    assert (sorted(gathered.samples), gathered.timed_out) == ([0, 1], False)
+    assert await ends.states() == []
+
+
+async def test_what_was_stored_counts_though_its_reply_was_lost(ends: Ends) -> None:
+    """The ledger has the samples and nobody says so: they are found, and the job is not drawn again."""
+    answer_id = await ends.accepted()
+    gathering = asyncio.create_task(gather_samples(ends.line, ends.order(answer_id, seconds=30.0)))
+    await asyncio.sleep(0.1)
+    for index in range(2):
+        body = Sample(index=index, text="42").sent()
+        await ends.redis.hset(ends.keys.samples(answer_id), f"samples:{index}", body)  # type: ignore[misc]
+    await ends.redis.xtrim(ends.keys.stream(0, "fake"), maxlen=0)
+    await ends.forget_jobs()
+    gathered = await gathering
+    assert (sorted(gathered.samples), gathered.timed_out) == ([0, 1], False)
+    assert await ends.redis.xlen(ends.keys.stream(0, "fake")) == 0

@@ -14,6 +14,7 @@ import pytest
 
 from service.draws import Draw
 from service.gather import Line, Order, alike, gather_samples
+from service.ledger import Ledger
 from service.mailroom import Mailroom
 from service.scoring import Texts, score
 from service.stack import free_port
@@ -40,7 +41,7 @@ async def line_of(url: str, prefix: str, job_samples: int = 8) -> AsyncIterator[
     keys = Keys(prefix)
     mailroom = Mailroom(Inbox(blocking, keys, GATEWAY), 1, lambda notice: None)
     mailroom.start()
-    yield Line(Dispatcher(client, keys), mailroom, job_samples)
+    yield Line(Dispatcher(client, keys), mailroom, job_samples, Ledger(client, keys, GATEWAY, 60).samples)
     await mailroom.close()
     await close(client)
     await close(blocking)

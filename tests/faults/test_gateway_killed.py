@@ -5,11 +5,14 @@ import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.conftest import Bench, Gateway, wait_until
+from service.stack import free_port
+from tests.conftest import ROOT, Bench, Gateway, Program, wait_until
 from tests.fake_upstream import FakeUpstream
 
 RIGHT = "The answer is 42."
@@ -22,11 +25,11 @@ def stored(bench: Bench, answer_id: str) -> dict[bytes, bytes]:
 
 
 def nothing_is_left(bench: Bench) -> bool:
-    """No entry, none pending, no job hash, no answer that is open; only streams and pools have no time to live."""
+    """No entry, none pending, no job hash, no answer that is open; every key has a time to live."""
     stream = f"{bench.prefix}:{{0}}:jobs:fake"
     entries = (bench.redis.xlen(stream), bench.redis.xpending(stream, "workers")["pending"])
-    lasting = [key for key in bench.keys("{0}:*") if bench.redis.ttl(f"{bench.prefix}:{key}") == -1]
-    return (*entries, bench.keys("{0}:job:*"), bench.keys("{0}:open:*"), lasting) == (0, 0, [], [], ["{0}:jobs:fake"])
+    lasting = [key for key in bench.keys("*") if bench.redis.ttl(f"{bench.prefix}:{key}") == -1]
+    return (*entries, bench.keys("{0}:job:*"), bench.keys("{0}:open:*"), lasting) == (0, 0, [], [], [])
 
 
 @pytest.fixture
@@ -189,3 +192,83 @@ def test_the_same_key_at_another_gateway_is_the_same_answer(
     assert reply.json()["answer"] == "42"
     assert upstream.stats.choices == 8
     assert time.monotonic() - started < 1.5 + 1.0 + 8 * 0.15 + 4
+
+
+SKEWED = """
+import runpy, sys, time
+now, ahead = time.time, float(sys.argv[1])
+time.time = lambda: now() + ahead
+sys.argv = ["service", "gateway"]
+runpy.run_module("service", run_name="__main__", alter_sys=True)
+"""
+
+BROKEN = """
+import runpy, sys
+from service.aggregators import AGGREGATORS
+async def broken(self, panel, ask):
+    raise ValueError("broken")
+AGGREGATORS["vote"].aggregate = broken
+if len(sys.argv) > 1:
+    import service.aggregators.counting, service.ensemble
+    def no(*args): raise ValueError("broken too")
+    service.ensemble.fall_back = no
+sys.argv = ["service", "gateway"]
+runpy.run_module("service", run_name="__main__", alter_sys=True)
+"""
+
+
+class Changed(Gateway):
+    """A gateway that a script starts."""
+
+    def __init__(self, bench: Bench, folder: Path, script: str, *arguments: str) -> None:
+        (folder / "changed.py").write_text(script)
+        environment = bench._environment(LEASE) | {"PYTHONPATH": f"{folder}:{ROOT}"}
+        self.port = free_port("127.0.0.1")
+        Program.__init__(
+            self, "gateway", ["changed", *arguments], environment | {"CONCLAVE_PORT": str(self.port)}, folder
+        )
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30.0, trust_env=False)
+        bench._programs.append(self)
+        wait_until(self._ready, "the gateway is ready")
+
+
+@pytest.mark.parametrize("seconds", ["3600", "-3600"])
+def test_a_gateway_whose_clock_is_wrong_sees_and_gives_the_same(
+    bench: Bench, upstream: FakeUpstream, tmp_path: Path, seconds: str
+) -> None:
+    """An hour before or behind: what runs is in progress, what it accepts is answered in its time."""
+    right, wrong = bench.gateway(**LEASE), Changed(bench, tmp_path, SKEWED, seconds)
+    asked = {"n": 8, "stop": "none", "background": True}
+    answer_id = right.ask(**asked).json()["id"]
+    assert wrong.read(answer_id)["status"] in ("in_progress", "answered")
+    other = wrong.ask(**asked).json()["id"]
+    assert right.read(other)["status"] in ("in_progress", "answered")
+    assert [right.final(each)["answer"] for each in (answer_id, other)] == ["42", "42"]
+
+
+def test_an_aggregator_that_breaks_leaves_the_plain_vote(bench: Bench, upstream: FakeUpstream, tmp_path: Path) -> None:
+    """The samples are there: the answer names what broke, and is the vote's."""
+    gateway = Changed(bench, tmp_path, BROKEN)
+    answer = gateway.answer(n=3, aggregator="vote")
+    assert (answer["answer"], answer["aggregator"]["fallback_from"]) == ("42", "vote")
+    assert answer["aggregator"]["fallback_reason"] == "broken: ValueError"
+
+
+def test_an_answer_on_which_the_gateway_breaks_ends(bench: Bench, upstream: FakeUpstream, tmp_path: Path) -> None:
+    """500 for who waits, failed for who looks later; it does not stay in progress."""
+    gateway = Changed(bench, tmp_path, BROKEN, "wholly")
+    waited = gateway.ask(n=2, aggregator="vote")
+    assert (waited.status_code, waited.json()["code"]) == (500, "internal_error")
+    answer = gateway.final(gateway.ask(n=2, aggregator="vote", background=True).json()["id"])
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "internal_error")
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
+
+
+def test_readiness_falls_before_the_door_closes(bench: Bench, upstream: FakeUpstream) -> None:
+    """After SIGTERM the gateway says that it is not ready, and serves on for the time of notice."""
+    gateway = bench.gateway(drain_notice_s="3")
+    gateway.process.terminate()
+    ready = wait_until(lambda: (found := gateway.http.get("/readyz")).status_code == 503 and found, "not ready", 2.0)
+    assert ready.json()["draining"] is True
+    assert gateway.answer(n=2, stop="none")["answer"] == "42"
+    assert gateway.process.wait(20) == 0

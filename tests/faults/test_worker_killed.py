@@ -3,6 +3,7 @@
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,9 +11,33 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.embedded_redis import EmbeddedRedis
 from service.stack import free_port
-from tests.conftest import Bench, wait_until
+from tests.conftest import ROOT, Bench, Program, wait_until
 
 RIGHT = "The answer is 42."
+
+DEADLY = """
+import asyncio, os, sys
+from workers import __main__
+from workers.wire.messages import Sample
+
+class Backend:
+    name, provides, capacity_samples = "deadly", frozenset(), 64
+    async def start(self): pass
+    async def close(self): pass
+    async def healthy(self): return True
+    async def sample(self, job, indices):
+        if "Deadly" in job.messages[-1].content:
+            await asyncio.sleep(0.3)
+            os._exit(139)
+        await asyncio.sleep(0.8)
+        for index in indices:
+            yield Sample(index=index, text="The answer is 42.")
+
+__main__.make_backend = lambda spec, options: Backend()
+sys.argv = ["worker", "--model", "fake=deadly"]
+sys.exit(__main__.main())
+"""
+"""A worker that dies of one question and answers every other, a little later."""
 
 
 def indices(answer: dict) -> list[int]:
@@ -128,6 +153,56 @@ def test_a_drain_that_takes_too_long_hands_its_jobs_back(bench: Bench) -> None:
     bench.say(upstream, texts=[RIGHT])
     bench.worker(f"fake=openai:{upstream.url}")
     assert gateway.final(answer_id)["answer"] == "42"
+
+
+def test_a_job_that_was_handed_back_again_and_again_is_not_poison(bench: Bench) -> None:
+    """Four rolling restarts in a row while it runs: each hands it on at once, and none counts against it."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], hang=True)
+    answer_id = None
+    for _ in range(4):
+        worker = bench.worker(f"fake=openai:{upstream.url}", drain_s="0.2", lease_ms="60000")
+        answer_id = answer_id or gateway.ask(n=2, background=True, budget={"seconds": 300}).json()["id"]
+        wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
+        assert worker.end() == 0
+        wait_until(lambda: upstream.stats.running == 0, "its call is given up")
+    bench.say(upstream, texts=[RIGHT])
+    bench.worker(f"fake=openai:{upstream.url}")
+    assert answer_id is not None
+    assert gateway.final(answer_id)["answer"] == "42"
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
+    assert len(bench.redis.xinfo_consumers(f"{bench.prefix}:{{0}}:jobs:fake", "workers")) == 1
+
+
+def test_a_job_that_ends_its_workers_is_given_up_and_spares_the_others(bench: Bench, tmp_path: Path) -> None:
+    """It takes three workers with it; the job that ran beside it is drawn, and the reason is kept."""
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    gateway = bench.gateway()
+    settings = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+    def started() -> Program:
+        environment = bench._environment({}) | settings
+        program = Program("worker", ["deadly"], environment, tmp_path)
+        bench._programs.append(program)
+        return program
+
+    worker = started()
+    wait_until(lambda: b"fake" in bench.redis.zrange(f"{bench.prefix}:{{pool}}:models", 0, -1), "the card is out", 60.0)
+    asked = {"n": 1, "background": True, "budget": {"seconds": 100}}
+    good = gateway.ask(question="Good?", **asked).json()["id"]
+    deadly = gateway.ask(question="Deadly?", **asked).json()["id"]
+    for _ in range(3):
+        wait_until(lambda ended=worker: not ended.running, "the worker has died", 30.0)
+        worker = started()
+    failed, answered = gateway.final(deadly, 40.0), gateway.final(good, 40.0)
+    assert (failed["status"], failed["error"]["failures"]) == ("failed", {"poison": 1})
+    assert "3 workers in a row" in failed["error"]["detail"]
+    assert answered["answer"] == "42"
+    assert worker.running
+    ((_, note),) = bench.redis.xrange(f"{bench.prefix}:{{0}}:quarantine")
+    assert note[b"answer"].decode() == deadly
+    assert b"3 workers in a row" in note[b"reason"]
+    wait_until(lambda: nothing_is_left(bench), "nothing is left")
 
 
 def test_an_idle_worker_ends_at_once(bench: Bench) -> None:

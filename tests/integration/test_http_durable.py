@@ -81,6 +81,28 @@ def test_a_key_that_came_with_another_request_is_refused(gateway: Gateway) -> No
         assert post(gateway, key).status_code == 422
 
 
+def test_a_keyed_answer_is_there_as_long_as_its_key(bench: Bench, upstream: FakeUpstream) -> None:
+    """A day, however short the retention of other answers is: the same key never draws again."""
+    gateway = bench.gateway(retention_s="10")
+    keyed, plain = post(gateway, "k").json()["id"], gateway.answer(**BODY)["id"]
+    left = {}
+    for kind in ("answer", "samples"):
+        left[kind] = bench.redis.pttl(f"{bench.prefix}:{{0}}:{kind}:{keyed}")
+        assert 86_000_000 < left[kind] <= 86_400_000
+        assert 0 < bench.redis.pttl(f"{bench.prefix}:{{0}}:{kind}:{plain}") <= 10_000
+    (once,) = bench.keys("{0}:once:*")
+    assert bench.redis.pttl(f"{bench.prefix}:{once}") <= left["answer"] + 1_000
+
+
+def test_each_callers_keys_are_its_own(gateway: Gateway) -> None:
+    """The same key with another Authorization header is another answer."""
+    ids = set()
+    for caller in ("Bearer a", "Bearer b", "Bearer a"):
+        headers = {"Idempotency-Key": "k", "Authorization": caller}
+        ids.add(gateway.http.post("/v1/answers", json=BODY, headers=headers).json()["id"])
+    assert len(ids) == 2
+
+
 def test_a_failure_is_the_same_for_all_who_ask_with_the_key(
     bench: Bench, gateway: Gateway, upstream: FakeUpstream
 ) -> None:

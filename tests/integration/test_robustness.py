@@ -1,13 +1,20 @@
 """What hostile or unlucky callers and upstreams may not do."""
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
+import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from service.embedded_redis import EmbeddedRedis
-from tests.conftest import Bench, wait_until
+from service.settings import child_environment
+from service.stack import free_port
+from tests.conftest import Bench, Program, wait_until
 
 
 def test_four_shards_under_concurrency(bench: Bench) -> None:
@@ -101,7 +108,7 @@ def test_an_answer_whose_gateway_died_is_failed(bench: Bench) -> None:
     answer_id = gateway.ask(n=2, background=True, budget={"seconds": 1}).json()["id"]
     gateway.kill()
     key = f"{bench.prefix}:{{0}}:answer:{answer_id}"
-    bench.redis.hincrby(key, "created", -60)
+    bench.redis.hincrby(key, "deadline", -60_000)
     found = bench.gateway().read(answer_id)
     assert (found["status"], found["reason"], found["error"]["code"]) == ("failed", "gateway_lost", "gateway_lost")
 
@@ -122,3 +129,30 @@ def test_one_state_folder_has_one_server(own_redis: EmbeddedRedis) -> None:
     folder = own_redis._data.parent
     with pytest.raises(RuntimeError, match="in use"), EmbeddedRedis(folder):
         pass
+
+
+def test_the_stack_outlives_its_redis(tmp_path: Path) -> None:
+    """kill -9 of the embedded server: it is started again with what it had, and answers go on coming."""
+    environment = {"CONCLAVE_STATE_DIR": str(tmp_path), "CONCLAVE_HOST": "127.0.0.1"}
+    port = free_port("127.0.0.1")
+    up = Program("up", ["service", "up", "--port", str(port)], child_environment() | environment, tmp_path)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0, trust_env=False) as client:
+        body = {"model": "abacus", "question": "What is 2 + 3?", "n": 2, "sampling": {"max_tokens": 32}}
+
+        def answered() -> str | None:
+            with contextlib.suppress(httpx.TransportError):
+                response = client.post("/v1/answers", json=body)
+                return str(response.json()["id"]) if response.status_code == 200 else None
+            return None
+
+        try:
+            first = wait_until(answered, "the stack answers", 60.0)
+            time.sleep(1.2)  # the append-only file is on its way to the disk every second
+            children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
+            (server,) = [child for child in children if b"redis-server" in Path(f"/proc/{child}/cmdline").read_bytes()]
+            os.kill(int(server), signal.SIGKILL)
+            wait_until(answered, "the stack answers again", 60.0)
+            assert client.get(f"/v1/answers/{first}").status_code == 200
+            assert up.running
+        finally:
+            assert up.end(60.0) == 0

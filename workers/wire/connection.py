@@ -14,6 +14,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 BLOCK_MS = 2_000
@@ -82,6 +83,19 @@ def blocking_client(url: str, readers: int) -> Redis:
         retry=Retry(NoBackoff(), 0),
     )
     return Redis(connection_pool=pool)
+
+
+async def evicts(client: Redis) -> str | None:
+    """The eviction policy of a server that may delete keys to make room; None if it never does, or does not say.
+
+    Whatever policy but `noeviction` deletes queued jobs and leases when memory is short.
+    """
+    try:
+        info = await client.info("memory")
+    except ResponseError:  # not permitted to this user: the server answers, and does not say
+        return None
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    return None if policy == "noeviction" else policy
 
 
 async def close(client: Redis) -> None:

@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 
 from workers.wire.connection import BLOCK_MS, LOST, stream_entries
 from workers.wire.keys import GROUP, Keys
-from workers.wire.messages import Frozen, Job, Reply, WorkerCard
-from workers.wire.scripts import CANCEL, SUBMIT
+from workers.wire.messages import WIRE_VERSION, Frozen, Job, Reply, WorkerCard
+from workers.wire.scripts import CANCEL, CHECK, SUBMIT
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +46,30 @@ class Dispatcher:
         self._keys = keys
         self._submit = client.register_script(SUBMIT)
         self._cancel = client.register_script(CANCEL)
+        self._check = client.register_script(CHECK)
 
     async def submit(self, jobs: Sequence[Job], budget_ms: int) -> int:
-        """Queues jobs of one answer and one model in one step; returns their deadline in Redis time (ms)."""
+        """Queues jobs of one answer, batch and model in one step; returns their deadline in Redis time (ms)."""
         first = jobs[0]
         shard = self._keys.shard_of(first.answer_id)
         keys = [self._keys.stream(shard, first.model)]
         keys += [self._keys.job(job.answer_id, job.job_id) for job in jobs]
-        bodies = [job.model_dump_json() for job in jobs]
-        return int(await self._submit(keys=keys, args=[budget_ms, budget_ms + JOB_GRACE_MS, *bodies]))
+        args: list[Any] = [budget_ms, budget_ms + JOB_GRACE_MS, WIRE_VERSION, first.answer_id, first.batch]
+        for job in jobs:
+            args += [job.sent(), job.job_id, job.first, job.last]
+        return int(await self._submit(keys=keys, args=args))
+
+    async def lost(self, answer_id: str, jobs: Sequence[Job]) -> tuple[Job, ...] | None:
+        """Those of an answer's open jobs that nobody will bring any more, unless they have been brought just now.
+
+        None if the server knows nothing of the answer itself: it has lost its data.
+        """
+        shard = self._keys.shard_of(answer_id)
+        keys = [self._keys.answer(answer_id)]
+        for job in jobs:
+            keys += [self._keys.job(answer_id, job.job_id), self._keys.stream(shard, job.model)]
+        found = await self._check(keys=keys)
+        return None if found is None else tuple(jobs[int(at)] for at in found)
 
     async def cancel(self, answer_id: str, job_ids: Sequence[str]) -> int:
         """Marks jobs as cancelled and tells the workers; returns how many were still open."""
@@ -67,7 +82,7 @@ class Dispatcher:
         """Puts a notice into a gateway's inbox."""
         inbox = self._keys.inbox(self._keys.shard_of(notice.answer_id), gateway)
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(inbox, {"notice": notice.model_dump_json()})
+            pipe.xadd(inbox, {"notice": notice.sent()})
             pipe.pexpire(inbox, JOB_GRACE_MS)
             await pipe.execute()
 

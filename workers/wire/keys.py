@@ -13,7 +13,7 @@ GROUP = "workers"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Key names under one prefix. Every key except streams and the pool index has a time to live."""
+    """Key names under one prefix. Every key has a time to live; what is in use has it renewed."""
 
     prefix: str = "conclave"
     shards: int = 1
@@ -29,8 +29,12 @@ class Keys:
         """Stream of the jobs of one model."""
         return self._tagged(shard, f"jobs:{model}")
 
+    def quarantine(self, shard: int) -> str:
+        """Stream: the jobs of one shard that were given up as poison, with the reason."""
+        return self._tagged(shard, "quarantine")
+
     def job(self, answer_id: str, job_id: str) -> str:
-        """Hash: state, fence, owner and deadline of one job; gone once its result is stored."""
+        """Hash: state, fence, owner, deadline, deliveries, indices and entry of one job; gone once all is stored."""
         return self._tagged(self.shard_of(answer_id), f"job:{job_id}")
 
     def answer(self, answer_id: str) -> str:

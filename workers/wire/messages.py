@@ -1,7 +1,9 @@
 """What crosses the process boundary, and nothing else: frozen, versioned, JSON.
 
-A message is read strictly (unknown fields are refused), so that a worker of another wire version is refused with a
-clear error and never half understood. Failures are data, from a closed set. No exception object ever crosses.
+A message is read strictly (unknown fields are refused), so that one of another wire version is refused with a clear
+error and never half understood. What stands at its default is not sent, so that processes one version apart work
+together as long as nothing is asked that only the newer knows. Failures are data, from a closed set. No exception
+object ever crosses.
 """
 
 from enum import StrEnum
@@ -10,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 WIRE_VERSION = 1
+"""Goes up with every change of what a field means, and of what is sent by default."""
 
 
 def encodable(text: str) -> str:
@@ -28,6 +31,8 @@ MAX_COMPLETION_CHARS = 1_000_000
 SAMPLES = "samples"
 """The batch of an answer's own prompt; every other batch is a call of its aggregator."""
 
+Version = Annotated[int, Field(ge=WIRE_VERSION - 1, le=WIRE_VERSION + 1)]
+
 Text = Annotated[str, AfterValidator(encodable)]
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -37,6 +42,11 @@ class Frozen(BaseModel):
     """Base of every message: immutable, and strict about unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def sent(self) -> str:
+        """The message as it is sent: without what stands at its default, but with its version."""
+        body = self.model_dump_json(exclude_defaults=True, exclude={"v"})
+        return body if "v" not in type(self).model_fields else f'{{"v":{WIRE_VERSION},{body[1:]}'
 
 
 class Provides(StrEnum):
@@ -91,6 +101,7 @@ class FailureKind(StrEnum):
     EXPIRED = "expired"
     POISON = "poison"
     BUDGET = "budget"
+    WIRE_VERSION = "wire_version"
     INTERNAL = "internal"
 
 
@@ -176,7 +187,7 @@ class Job(Frozen):
     nothing: its sample i holds the `values` of `texts[i]` (a text of `entail` is a premise, its pair the hypothesis).
     """
 
-    v: Literal[1] = 1
+    v: Version = WIRE_VERSION
     job_id: str
     answer_id: str
     model: str
@@ -266,7 +277,7 @@ class Reply(Frozen):
     `left_ms`: what was left of the job's time when this worker leased it, by the queue's own clock.
     """
 
-    v: Literal[1] = 1
+    v: Version = WIRE_VERSION
     job_id: str
     answer_id: str
     batch: str
@@ -278,7 +289,7 @@ class Reply(Frozen):
 class WorkerCard(Frozen):
     """What a live worker says of itself, renewed with its heartbeat; `GET /v1/models` is made from these."""
 
-    v: Literal[1] = 1
+    v: Version = WIRE_VERSION
     worker: str
     model: str
     backend: str

@@ -7,46 +7,138 @@ not at all: a server that is out of memory refuses the whole script.
 
 _NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
 
+_LAST = """
+local function last(key, ms)
+  if redis.call('PTTL', key) < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
+end
+"""
+
+_END = """
+local function forget(stream, group, entry, job)
+  redis.call('XACK', stream, group, entry)
+  redis.call('XDEL', stream, entry)
+  redis.call('DEL', job)
+end
+"""
+
 SUBMIT = (
     _NOW
+    + _LAST
     + """
--- KEYS: stream, job hash...   ARGV: budget_ms, job_ttl_ms, job json...
--- A job that a gateway before queued and that is still open stays as it is. The fence never goes back.
+-- KEYS: stream, job hash...   ARGV: budget_ms, job_ttl_ms, wire version, answer id, batch, then for each job its
+-- json, id, first, last. A job that a gateway before queued and that is still open stays as it is. The fence never goes
+-- back. What an entry says of itself beside its json is there for workers that cannot read that.
 local deadline = now + tonumber(ARGV[1])
 for i = 2, #KEYS do
+  local at = 4 * i - 2
   local state = redis.call('HGET', KEYS[i], 'state')
-  if not state or state == 'cancelled' then
-    redis.call('HSET', KEYS[i], 'state', 'queued', 'deadline', deadline)
+  if not state or state == 'cancelled' or state == 'lost' then
+    local entry = redis.call('XADD', KEYS[1], '*', 'job', ARGV[at], 'deadline', deadline, 'v', ARGV[3],
+      'answer', ARGV[4], 'batch', ARGV[5], 'id', ARGV[at + 1], 'first', ARGV[at + 2], 'last', ARGV[at + 3])
+    redis.call('HSET', KEYS[i], 'state', 'queued', 'deadline', deadline, 'entry', entry, 'batch', ARGV[5],
+      'first', ARGV[at + 2], 'last', ARGV[at + 3])
     redis.call('HSETNX', KEYS[i], 'fence', 0)
     redis.call('PEXPIRE', KEYS[i], ARGV[2])
-    redis.call('XADD', KEYS[1], '*', 'job', ARGV[i + 1], 'deadline', deadline)
   end
 end
+last(KEYS[1], ARGV[2])
 return deadline
 """
 )
 
+CHECK = """
+-- KEYS: answer hash, then for each job its hash and its stream
+-- The jobs that no worker will ever bring any more: their hash is gone, or their entry; nil if the answer itself is.
+-- A worker may still hold a job whose entry is gone: queued once more, its late result is one effect all the same.
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+local lost = {}
+for i = 2, #KEYS, 2 do
+  local entry = redis.call('HGET', KEYS[i], 'entry')
+  if not entry then
+    lost[#lost + 1] = i / 2 - 1
+  elseif #redis.call('XRANGE', KEYS[i + 1], entry, entry) == 0 then
+    redis.call('HSET', KEYS[i], 'state', 'lost')
+    lost[#lost + 1] = i / 2 - 1
+  end
+end
+return lost
+"""
+
 LEASE = (
     _NOW
+    + _END
     + """
--- KEYS: job hash, samples hash, stream, answer hash   ARGV: worker, group, entry id, most deliveries
-local job = redis.call('HMGET', KEYS[1], 'state', 'deadline')
+-- KEYS: job hash, samples hash, stream, answer hash   ARGV: worker, group, entry id, most deliveries, of a suspect
+-- A delivery counts here, but for a suspect's: that counts when it begins to run, alone (BEGIN).
+local job = redis.call('HMGET', KEYS[1], 'state', 'deadline', 'deliveries', 'owner')
 local answer = redis.call('HGET', KEYS[4], 'status')
 if job[1] and answer and answer ~= 'in_progress' then job[1] = 'cancelled' end
 if not job[1] or job[1] == 'cancelled' then
-  redis.call('XACK', KEYS[3], ARGV[2], ARGV[3])
-  redis.call('XDEL', KEYS[3], ARGV[3])
-  redis.call('DEL', KEYS[1])
-  return {job[1] or 'gone', 0, 0}
+  forget(KEYS[3], ARGV[2], ARGV[3], KEYS[1])
+  return {job[1] or 'gone', 0, 0, 0, ''}
 end
+if #redis.call('XPENDING', KEYS[3], ARGV[2], ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return {'lost', 0, 0, 0, ''} end
 local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
-redis.call('HSET', KEYS[1], 'state', 'leased', 'owner', ARGV[1])
+redis.call('HSET', KEYS[1], 'state', 'leased', 'owner', ARGV[1], 'entry', ARGV[3])
 local left = tonumber(job[2]) - now
+local deliveries = tonumber(job[3] or 0)
 local state = 'leased'
-if left <= 0 then state = 'expired' elseif fence > tonumber(ARGV[4]) then state = 'poison' end
-return {state, fence, left, unpack(redis.call('HKEYS', KEYS[2]))}
+if left <= 0 then
+  state = 'expired'
+elseif deliveries >= tonumber(ARGV[4]) then
+  state = 'poison'
+elseif deliveries < tonumber(ARGV[5]) then
+  redis.call('HINCRBY', KEYS[1], 'deliveries', 1)
+end
+return {state, fence, left, deliveries, job[4] or '', unpack(redis.call('HKEYS', KEYS[2]))}
 """
 )
+
+BEGIN = """
+-- KEYS: job hash   ARGV: fence
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+redis.call('HINCRBY', KEYS[1], 'deliveries', 1)
+return 1
+"""
+
+RELEASE = """
+-- KEYS: job hash, stream   ARGV: worker, group, entry id, how many deliveries to take back
+-- Puts an entry of this worker back into the stream as a new one, which any worker may read at once.
+if #redis.call('XPENDING', KEYS[2], ARGV[2], ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return 0 end
+local found = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])
+if found[1] and redis.call('EXISTS', KEYS[1]) == 1 then
+  local entry = redis.call('XADD', KEYS[2], '*', unpack(found[1][2]))
+  redis.call('HINCRBY', KEYS[1], 'fence', 1)
+  redis.call('HSET', KEYS[1], 'entry', entry)
+  if redis.call('HGET', KEYS[1], 'state') == 'leased' then redis.call('HSET', KEYS[1], 'state', 'queued') end
+  if ARGV[4] ~= '0' then redis.call('HINCRBY', KEYS[1], 'deliveries', '-' .. ARGV[4]) end
+end
+redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
+redis.call('XDEL', KEYS[2], ARGV[3])
+return 1
+"""
+
+QUARANTINE = """
+-- KEYS: job hash, quarantine stream   ARGV: fence, ttl_ms, most entries, then field, value, ...
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end
+if redis.call('HSETNX', KEYS[1], 'quarantined', 1) == 0 then return 0 end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 4))
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return 1
+"""
+
+SWEEP = """
+-- KEYS: stream   ARGV: group, consumer...
+-- Deleting a consumer drops what is pending on it for ever: so only those go on which nothing is.
+local gone = 0
+for i = 2, #ARGV do
+  if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[i]) == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[i])
+    gone = gone + 1
+  end
+end
+return gone
+"""
 
 RENEW = """
 -- KEYS: job hash, stream, answer hash   ARGV: fence, worker, group, entry id
@@ -58,36 +150,40 @@ redis.call('XCLAIM', KEYS[2], ARGV[3], ARGV[2], 0, ARGV[4], 'JUSTID')
 return 'held'
 """
 
-STORE = """
+STORE = (
+    _LAST
+    + _END
+    + """
 -- KEYS: job hash, samples hash, stream, answer hash
--- ARGV: fence, entry id, group, done, samples_ttl_ms, inbox prefix, reply head, then field, sample json, ...
-local job = redis.call('HMGET', KEYS[1], 'state', 'fence')
+-- ARGV: fence, entry id, group, done, samples_ttl_ms, inbox prefix, reply head, then index, sample json, ...
+-- Only the job's own indices are stored. The samples last as long as the answer's record does.
+local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'batch', 'first', 'last')
 local answer = redis.call('HMGET', KEYS[4], 'status', 'gateway')
 if job[2] ~= ARGV[1] then return {'fenced', 0} end
 if job[1] == 'cancelled' or (answer[1] and answer[1] ~= 'in_progress') then
-  redis.call('XACK', KEYS[3], ARGV[3], ARGV[2])
-  redis.call('XDEL', KEYS[3], ARGV[2])
-  redis.call('DEL', KEYS[1])
+  forget(KEYS[3], ARGV[3], ARGV[2], KEYS[1])
   return {'cancelled', 0}
 end
 local fresh = {}
 for i = 8, #ARGV, 2 do
-  if redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) == 1 then fresh[#fresh + 1] = ARGV[i + 1] end
+  local index = tonumber(ARGV[i])
+  if index >= tonumber(job[4]) and index < tonumber(job[5]) then
+    local field = job[3] .. ':' .. ARGV[i]
+    if redis.call('HSETNX', KEYS[2], field, ARGV[i + 1]) == 1 then fresh[#fresh + 1] = ARGV[i + 1] end
+  end
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
+last(KEYS[2], ARGV[5])
+last(KEYS[2], redis.call('PTTL', KEYS[4]))
 local gateway = answer[2]
 if gateway and #fresh > 0 then
   local inbox = ARGV[6] .. gateway
   redis.call('XADD', inbox, 'MAXLEN', '~', 20000, '*', 'reply', ARGV[7] .. table.concat(fresh, ',') .. ']}')
-  redis.call('PEXPIRE', inbox, ARGV[5])
+  last(inbox, ARGV[5])
 end
-if ARGV[4] == '1' then
-  redis.call('XACK', KEYS[3], ARGV[3], ARGV[2])
-  redis.call('XDEL', KEYS[3], ARGV[2])
-  redis.call('DEL', KEYS[1])
-end
+if ARGV[4] == '1' then forget(KEYS[3], ARGV[3], ARGV[2], KEYS[1]) end
 return {'stored', #fresh}
 """
+)
 
 CANCEL = """
 -- KEYS: job hash...   ARGV: channel, job id...
