@@ -46,7 +46,9 @@ async def test_room_grows_as_samples_come() -> None:
             return None, None
 
     asked = Job(job_id="j", answer_id="a", model="m", messages=(Message(role="user", content="?"),), first=0, last=2)
-    lease: Any = SimpleNamespace(missing=frozenset({0, 1}), job=asked, left_ms=5_000, state=LeaseState.LEASED)
+    entry = SimpleNamespace(refused=None)
+    kept = {"missing": frozenset({0, 1}), "job": asked, "left_ms": 5_000, "state": LeaseState.LEASED, "entry": entry}
+    lease: Any = SimpleNamespace(**kept)
     metrics: Any = SimpleNamespace(job=lambda *_: None, sample=lambda *_: None)
     run = JobRun(lease, Two(), Kept(), metrics, 0.0, lambda: counted.append(run.open_samples))  # type: ignore[arg-type]
     assert run.open_samples == 2
