@@ -105,11 +105,13 @@ def weak(own_redis: EmbeddedRedis) -> Iterator[Weak]:
 
 
 @pytest.fixture
-def bench(bench_of_own_redis: Bench) -> Bench:
-    """All on a server of its own, which knows the ledger's scripts."""
+def bench(weak: Weak, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterator[Bench]:
+    """All on a server of its own, which knows the ledger's scripts; it ends before the weak way to it does."""
+    started = Bench(own_redis.url, tmp_path)
     for script in (ACCEPT, FINISH, TAKE, SUBMIT):
-        bench_of_own_redis.redis.script_load(script)
-    return bench_of_own_redis
+        started.redis.script_load(script)
+    yield started
+    started.close()
 
 
 @pytest.fixture
