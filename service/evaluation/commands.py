@@ -102,7 +102,7 @@ def evaluate(
     from service.evaluation.run import Wanted, served
     from service.evaluation.run import evaluate as run
     from service.evaluation.table import as_json as to_json
-    from service.evaluation.table import as_table, statistics_table
+    from service.evaluation.table import as_table, second_looks_table, statistics_table
 
     _sensible(offline=offline, online=compare or serve, seed=seed)
     settings = Settings()
@@ -117,9 +117,7 @@ def evaluate(
         fail("eval", error)
     write_json(to_json(reports), as_json)
     show(as_table(reports))
-    if (statistics := statistics_table(reports)) is not None:
-        out.print()
-        show(statistics)
+    _show_more(statistics_table(reports), second_looks_table(reports))
     different = [pair for report in reports for row in report.rows for pair in row.different]
     for online, recorded in different[:5]:
         err.print(
@@ -190,6 +188,14 @@ async def _judged(folder: Path, settings: Settings, limit: int | None) -> "list[
 def show(table: Table) -> None:
     """Prints a table in its own width: a narrow terminal wraps lines, which is easier to read than cut-off numbers."""
     Console(width=max(out.width, 300)).print(table)
+
+
+def _show_more(*tables: Table | None) -> None:
+    """Those of the tables that there are, each after an empty line."""
+    for table in tables:
+        if table is not None:
+            out.print()
+            show(table)
 
 
 def _sensible(*, offline: bool, online: bool, seed: int) -> None:

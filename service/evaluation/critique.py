@@ -26,6 +26,17 @@ class Critique:
         spread = 2 * self.before * (1 - self.before)
         return (self.after - self.before**2) / spread if spread else math.nan
 
+    def as_json(self) -> dict[str, float | bool | None]:
+        """The numbers by their names; null for what is not known."""
+        named = {
+            "acc1": self.before,
+            "acc2": self.after,
+            "cl": self.confidence,
+            "cs": self.critique,
+            "rss": self.relative,
+        }
+        return {name: None if math.isnan(each) else each for name, each in named.items()} | {"helps": self.helps}
+
     @property
     def helps(self) -> bool:
         """The gate: the second look is right more often than what it looked at."""

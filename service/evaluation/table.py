@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Column, Table
 
+from service.evaluation.critique import Critique, critique
 from service.evaluation.discrimination import Discrimination
 from service.evaluation.intervals import wilson
 from service.evaluation.outcomes import Cell, Outcome
@@ -63,6 +64,20 @@ class Report:
     statistics: tuple[Discrimination, ...] = ()
     recorded_results: bool = False
 
+    @property
+    def second_looks(self) -> list[tuple[Cell, Critique]]:
+        """For each cell whose method asked a model, what that kept and mended of the vote over as many samples."""
+        votes = {
+            (row.cell.n, row.cell.stop, row.cell.answer_type): row for row in self.rows if row.cell.aggregator == "vote"
+        }
+        found = []
+        for row in self.rows:
+            vote = votes.get((row.cell.n, row.cell.stop, row.cell.answer_type))
+            if vote is not None and any(outcome.calls for outcome in row.outcomes):
+                pairs = [(a.right, b.right) for a, b in zip(vote.outcomes, row.outcomes, strict=True)]
+                found.append((row.cell, critique(pairs)))
+        return found
+
     def as_json(self) -> dict[str, object]:
         """The agreed form; `verdicts` lists every question's verdict beside it."""
         first = self.rows[0].cell.answer_type
@@ -79,6 +94,7 @@ class Report:
             "single": self.single[first],
             "oracle": self.oracle[first],
             "statistics": [asdict(one) for one in self.statistics],
+            "second_looks": [{**asdict(cell), **look.as_json()} for cell, look in self.second_looks],
             "verdicts": [verdict for row in self.rows for verdict in _verdicts(row)],
         }
 
@@ -123,6 +139,18 @@ def statistics_table(reports: Sequence[Report]) -> Table | None:
             low, high = one.ci95
             numbers = (f"{one.value:.3f}", f"{low:.3f}-{high:.3f}", str(one.pairs), str(one.questions))
             table.add_row(report.name, one.statistic, *numbers)
+    return table if table.row_count else None
+
+
+def second_looks_table(reports: Sequence[Report]) -> Table | None:
+    """Whether each method that asked a model helped on this data: CL, CS, RSS and the gate; None where none asked."""
+    table = Table("data set", "aggregator", "n", "vote", "after", "CL", "CS", "RSS", "use it", box=None, pad_edge=False)
+    for report in reports:
+        for cell, look in report.second_looks:
+            shares = (f"{100 * look.before:.1f}", f"{100 * look.after:.1f}")
+            rates = (f"{look.confidence:.3f}", f"{look.critique:.3f}", f"{look.relative:.3f}")
+            gate = "yes" if look.helps else "no"
+            table.add_row(report.name, cell.aggregator, str(cell.n), *shares, *rates, gate)
     return table if table.row_count else None
 
 

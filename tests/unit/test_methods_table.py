@@ -6,6 +6,8 @@ import pytest
 
 from service.evaluation.critique import critique
 from service.evaluation.methods import Trial, as_table, rows
+from service.evaluation.outcomes import Cell, Outcome
+from service.evaluation.table import Report, Row, second_looks_table
 
 
 def test_a_second_look_keeps_and_mends() -> None:
@@ -37,3 +39,30 @@ def test_methods_are_paired_with_the_vote() -> None:
     assert (gsa["accuracy"], gsa["less_vote"], gsa["calls_mean"], gsa["tokens_mean"]) == (1.0, 0.5, 1.5, 30)
     assert (gsa["fell_back"], gsa["left_vote"], gsa["cl"], gsa["cs"], gsa["helps"]) == (0.5, 0.5, 1.0, 1.0, True)
     assert as_table([single, vote, gsa]).row_count == 3
+
+
+def test_the_evaluation_gates_what_asked_a_model() -> None:
+    """Beside the vote over as many samples; a method that asked nothing took no second look."""
+
+    def row(aggregator: str, n: int, right: str, calls: int = 0) -> Row:
+        outcomes = [
+            Outcome(str(i), "4", "number", (), n, calls, "answered", mark == "y") for i, mark in enumerate(right)
+        ]
+        return Row(Cell(aggregator, n, "none", "auto"), tuple(outcomes))
+
+    rows_of = (
+        row("vote", 8, "yynn"),
+        row("gsa", 8, "ynyy", calls=1),
+        row("borda", 8, "yyyy"),
+        row("gsa", 4, "yyyy", 1),
+    )
+    report = Report("made", 4, rows_of, {"auto": 0.5}, {"auto": 1.0})
+    ((cell, look),) = report.second_looks
+    assert (cell.aggregator, cell.n) == ("gsa", 8)
+    assert (look.confidence, look.critique, look.helps) == (0.5, 1.0, True)
+    looks = report.as_json()["second_looks"]
+    assert looks[0]["acc2"] == 0.75
+    table = second_looks_table([report])
+    assert table is not None
+    assert table.row_count == 1
+    assert second_looks_table([Report("made", 4, rows_of[:1], {"auto": 0.5}, {"auto": 1.0})]) is None
