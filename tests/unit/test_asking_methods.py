@@ -83,7 +83,10 @@ def test_a_picking_method_falls_back_and_says_why(name, reply, finish, reason, p
 
 def test_free_text_may_be_picked_whole(panel_of) -> None:
     """Where no short answer can be extracted the sample itself is the answer."""
-    tales = [f"Once there was {who}, and so it went on. " + "La la. " * 40 for who in ("a fox", "a hen")]
+    tales = [
+        f"Once there was {who}, and so it went on. " + "".join(f"La {k}. " for k in range(40))
+        for who in ("a fox", "a hen")
+    ]
     verdict = aggregate("usc", panel_of(tales, Text()), Naming(tales[1].strip(), PICKING["usc"] + " {k}"))
     assert verdict.text == tales[1].strip()
     assert verdict.answer is not None

@@ -99,7 +99,6 @@ def test_shuffled_samples_before_a_model_are_served_with_a_warning() -> None:
         ({"sampler": {"name": "prompts", "templates": ["$question" * 4]}}, "sampler.templates.0"),
         ({"sampler": {"name": "prompts", "templates": ["$question" + "x" * 4_000]}}, "sampler.templates.0"),
         ({"sampler": {"name": "prompts", "templates": ["$question"] * 33}}, "sampler.templates"),
-        ({"sampler": {"name": "prompts", "paraphrases": ["\ud800"]}}, "sampler.paraphrases.0"),
         ({"sampler": {"name": "prompts", "paraphrases": [" "]}}, "sampler"),
         ({"sampler": {"name": "prompts", "named": ["missing"]}}, "sampler.named"),
         ({"sampler": {"name": "prompts", "named": ["gsa"]}}, "sampler.named"),
@@ -141,7 +140,7 @@ def test_prompts_that_could_become_too_long_are_refused(sampler: dict[str, Any],
     assert plan(sampler=sampler, question="x" * (10_000 - adds)).sampler.name == sampler["name"]
     with pytest.raises(CapExceeded) as caught:
         plan(sampler=sampler, question="x" * (10_001 - adds))
-    assert caught.value.field == ("messages" if sampler["name"] == "iid" else "sampler")
+    assert caught.value.field == ("question" if sampler["name"] == "iid" else "sampler")
 
 
 def test_examples_count_as_much_as_they_may_take(tmp_path: Path) -> None:
