@@ -12,7 +12,9 @@ from service.candidates import Candidate
 from workers.wire.messages import Sample, Sampling
 
 _SCORE = re.compile(
-    r"score ([12])[\s:=*_#`'\"(\[]{1,8}(\d{1,2})\b(?!\s{0,3}/\s{0,3}(?!10\b)\d|[.,]\d|\s{1,3}or\b)", re.IGNORECASE
+    r"score ([12])(?:[\s:=*_#`'\"(\[]{1,8}|\s{0,3}[-\u2013\u2014]\s{1,3})(\d{1,2})\b"
+    r"(?!\s{0,3}/\s{0,3}(?!10\b)\d|[.,]\d|\s{1,3}or\b)",
+    re.IGNORECASE,
 )
 
 Pair = tuple[int, int]

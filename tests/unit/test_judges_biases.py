@@ -115,6 +115,26 @@ def test_where_no_likelihood_comes_genrms_word_counts() -> None:
     assert verdict.facts["read"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("Score 1: 7\nScore 2: 3", True),
+        ("**Score 1:** 7/10\n**Score 2:** [3] of 10", True),
+        ("Score 1 - 7\nscore 2 = 3.", True),
+        ("Score 1: 7.\nScore 2: 3, since it errs", True),
+        ("Score 1: 7 or 8\nScore 2: 3", False),
+        ("Score 1: -7\nScore 2: 3", False),
+        ("Score 1: 7.5\nScore 2: 3", False),
+        ("Score 1: 7/20\nScore 2: 3", False),
+        ("Score 1: 123\nScore 2: 3", False),
+        ("Score 1: 7", False),
+    ],
+)
+def test_a_score_is_one_whole_number(said: str, read: bool) -> None:
+    """Two values, signs and fractions are off the format."""
+    assert run("tournament", Told((said,))).facts.get("read", 0.0) == float(read)
+
+
 def test_texts_in_the_tests_vote_as_they_say() -> None:
     """Three, two, one."""
     assert [(c.answer, len(c.members)) for c in panel(TEXTS).classes] == [("42", 3), ("48", 2), ("41", 1)]
