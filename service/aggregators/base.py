@@ -161,7 +161,7 @@ class Aggregator(Protocol):
     `needs`: the statistics without which it cannot work; of the class for its default options, of an instance for its
     own. `counts_votes`: True if, with members of equal weight, the verdict depends on the classes' counts alone, so
     that the stopping rule `lead` loses nothing. `calls`: how many calls to a model it makes, in words, for n samples;
-    `max_calls` is their upper bound.
+    `max_calls` is their upper bound, and `calls_for`, which those have that ask, what the words come to.
     """
 
     name: str
@@ -185,6 +185,25 @@ def settled_by(aggregator: Aggregator, provides: frozenset[Provides]) -> float:
     says = getattr(aggregator, "settled_by", None)
     share: float = says(provides) if says else 0.0
     return share
+
+
+def calls_for(aggregator: Aggregator, votes: Sequence[int], provides: frozenset[Provides] = frozenset()) -> int | None:
+    """How many calls the aggregator makes (`calls_for`) of a pool that provides this, where classes have these votes.
+
+    That holds where every reply keeps to its form and every prompt fits; where a method ends early by what it reads, it
+    is the most that it then makes. None if it does not say.
+    """
+    says = getattr(aggregator, "calls_for", None)
+    if says is None:
+        return None if aggregator.max_calls(sum(votes)) else 0
+    made: int = says(votes, provides)
+    return made
+
+
+def evenly(votes: int, classes: int) -> tuple[int, ...]:
+    """So many votes over so many classes, as equal as can be, the largest first."""
+    each, more = divmod(votes, classes)
+    return tuple(each + (place < more) for place in range(classes))
 
 
 def samples_wanted(aggregator: Aggregator) -> int | None:

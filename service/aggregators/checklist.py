@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel, Field
@@ -22,7 +23,9 @@ MAX_KEPT = 256
 """Checklists that are kept, so that a question asked again needs none anew."""
 
 _ITEM = re.compile(r"^\s{0,8}(?:[-*\u2022]|\d{1,2}[.)])\s{1,4}(\S[^\n]{0,1000}\?)[ \t]{0,8}$", re.MULTILINE)
-_GRADE = re.compile(r"^\W{0,6}(\d{1,2})\W{1,6}(yes|no)\b", re.IGNORECASE | re.MULTILINE)
+_GRADE = re.compile(
+    r"^\W{0,6}(\d{1,2})\W{1,6}(yes|no)\b(?!\W{1,4}(?:or\W{1,4})?(?:yes|no)\b)", re.IGNORECASE | re.MULTILINE
+)
 
 
 class ChecklistOptions(base.AskingOptions):
@@ -58,6 +61,10 @@ class Checklist:
     def max_calls(self, n: int) -> int:
         """One, and one an answer."""
         return 1 + min(self.options.most, n)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """One, and one an answer; of a question that was not asked before."""
+        return 1 + min(self.options.most, len(votes)) if len(votes) > 1 else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The response that meets most of the checklist."""

@@ -22,6 +22,9 @@ SOLUTIONS, VERIFICATIONS = 0.67, 0.38
 """Exponents by which the best numbers of solutions and of verifications grow with the completions that are paid for:
 means of the three fits of 2504.01005, .57, .75, .69 and .39, .32, .43."""
 
+WEIGHING = frozenset({Provides.OPTION_LOGPROBS, Provides.PREFIX_CONTINUE})
+"""What a pool must supply to say how likely a verdict is."""
+
 MOST_TIMES = 32
 """Verifications of one class at most."""
 
@@ -30,13 +33,14 @@ class GenrmOptions(base.AskingOptions):
     """`verifications` of each of the `classes` largest classes, unless `total` says how many completions the answer may
     cost in all, samples and verifications together; a request that says `total` and no `n` has both split by the
     paper's exponents. `likelihood`: the verdict's probability is asked for after each verification by a second, short
-    call, which `total` does not count. `temperature`, `max_tokens`: of the verifications.
+    call, which `total` does not count; left out, that is done where the answer's own pool is asked and can tell.
+    `temperature`, `max_tokens`: of the verifications.
     """
 
     verifications: int = Field(default=2, ge=1, le=MOST_TIMES)
     classes: int = Field(default=3, ge=2, le=8)
     total: int | None = Field(default=None, ge=2, le=4_096)
-    likelihood: bool = False
+    likelihood: bool | None = None
     temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     max_tokens: int = Field(default=1024, ge=1, le=32_768)
 
@@ -44,30 +48,41 @@ class GenrmOptions(base.AskingOptions):
 class Genrm:
     """Each class weighs its votes times the mean verdict on its first sample (weighted self-consistency, 2504.01005).
 
-    A verification reasons first and ends in Yes or No; its score is 1 or 0, or p(Yes) / (p(Yes) + p(No)) with
-    `likelihood`. What cannot be read is left out of the mean; a class of which nothing can be read scores 0. Classes
-    beyond the largest weigh nothing. Where nothing at all can be read the plain vote stands in. `facts`: `read`, the
-    share of verifications that could be read.
+    A verification reasons first and ends in Yes or No; its score is p(Yes) / (p(Yes) + p(No)) with `likelihood`, and 1
+    or 0 without it and where its likelihoods do not come. What cannot be read is left out of the mean; a class of which
+    nothing can be read scores 0. Classes beyond the largest weigh nothing. Where nothing at all can be read the plain
+    vote stands in. `facts`: `read`, the share of verifications that could be read.
     """
 
     name = "genrm"
     Options: type[BaseModel] = GenrmOptions
     counts_votes = False
-    calls = "verifications x classes, of at most `classes`; twice that with `likelihood`; none where all agree"
+    calls = "verifications x classes, of at most `classes`; twice that with likelihoods; none where all agree"
 
     def __init__(self, options: GenrmOptions) -> None:
         self.options = options
-        wanted = {Provides.OPTION_LOGPROBS, Provides.PREFIX_CONTINUE} if options.likelihood else set()
-        self.needs: frozenset[Provides] = frozenset(wanted)
+        self.needs: frozenset[Provides] = WEIGHING if options.likelihood else frozenset()
 
     def max_calls(self, n: int) -> int:
-        """Verifications x classes, twice with `likelihood`; of a `total` what two samples leave."""
+        """Verifications x classes, twice with likelihoods; of a `total` what two samples leave."""
         classes, total = min(self.options.classes, n), self.options.total
         if total is None:
             most = classes * self.options.verifications
         else:
             most = min(classes * MOST_TIMES, max(classes, total - 2))
-        return most * (2 if self.options.likelihood else 1)
+        return most * (1 if self.options.likelihood is False else 2)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """Verifications x classes, twice with likelihoods."""
+        classes = min(self.options.classes, len(votes))
+        times = self._verifications(sum(votes), max(1, classes)) * (2 if self._weighs(provides) else 1)
+        return classes * times if classes > 1 else 0
+
+    def _weighs(self, provides: frozenset[Provides]) -> bool:
+        """Whether the verdicts' likelihoods are asked for, of a pool that provides this."""
+        if self.options.likelihood is not None:
+            return self.options.likelihood
+        return self.options.judge_model is None and provides >= WEIGHING
 
     def samples_wanted(self) -> int | None:
         """How many of the completions of `total` are best spent on samples; None without a total."""
@@ -104,7 +119,7 @@ class Genrm:
     async def _scores(
         self, panel: base.Panel, ask: base.Ask, judged: Sequence[AnswerClass], replies: Sequence[Sequence[Sample]]
     ) -> list[list[float | None]]:
-        if not self.options.likelihood:
+        if not self._weighs(panel.provides):
             return [[_verdict(reply) for reply in each] for each in replies]
         return [
             list(await asyncio.gather(*(self._likelihood(panel, ask, each, reply) for reply in group)))
@@ -112,15 +127,16 @@ class Genrm:
         ]
 
     async def _likelihood(self, panel: base.Panel, ask: base.Ask, judged: AnswerClass, reply: Sample) -> float | None:
-        """p(Yes) / (p(Yes) + p(No)) after what the verification said up to its verdict."""
-        if _verdict(reply) is None:
+        """p(Yes) / (p(Yes) + p(No)) after what the verification said up to its verdict; its word where none comes."""
+        if (word := _verdict(reply)) is None:
             return None
         place = reply.text.lower().rfind(PHRASE.lower()) + len(PHRASE)
-        prompt = fill(panel, self.name, quote(panel, [member(panel, judged).sample.text]))
+        text = member(panel, judged).sample.text
+        prompt = fill(panel, self.name, quote(panel, [text], most_chars=self.options.max_shown_chars))
         sampling = Sampling(temperature=0.0, options=(f" {YES}", f" {NO}"))
         (found,) = await ask(prompt, sampling, prefix=reply.text[:place], model=self.options.judge_model)
         if found.failure is not None or len(found.option_logprobs) != 2:
-            return None
+            return word
         yes, no = found.option_logprobs
         return 1.0 / (1.0 + math.exp(min(700.0, no - yes)))
 

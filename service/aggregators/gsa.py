@@ -1,5 +1,6 @@
 """Generative self-aggregation: the model writes a new solution in the light of its samples."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
@@ -7,8 +8,7 @@ from pydantic import BaseModel, Field
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.picking import READABLE
-from service.aggregators.prompt import ask_about
-from service.aggregators.replies import said, unusable
+from service.aggregators.synthesis import drafts_of, write_all
 from service.aggregators.verdicts import of_text
 from workers.wire.messages import Provides, Sampling
 
@@ -41,15 +41,22 @@ class Gsa:
         """Two."""
         return 2
 
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """One."""
+        return 1
+
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The synthesis' verdict; the plain vote if the synthesis cannot be used."""
         shown = [c for c in panel.candidates if c.excluded in READABLE]
         if not shown:
             return plurality(panel)
         sampling = Sampling(temperature=self.options.temperature, max_tokens=self.options.max_tokens, seed=panel.seed)
-        asked = await ask_about(panel, ask, "gsa", shown, self.name, sampling, self.options)
-        reason = unusable(asked.reply)
-        if reason is not None and reason != "reply_empty":
-            return fall_back(panel, self.name, reason)
-        verdict = await of_text(panel, said(asked.reply), self.name)
-        return replace(verdict, warnings=(*verdict.warnings, *asked.warnings))
+        view = drafts_of(panel, shown)
+        panel.rng(self.name).shuffle(view)
+        made = await write_all(panel, ask, self.name, [view], sampling, self.options, (self.options.judge_model,))
+        (own,) = made.written
+        if own.why is not None and own.why != "reply_empty":
+            verdict = fall_back(panel, self.name, own.why)
+        else:
+            verdict = await of_text(panel, own.text or "", self.name)
+        return replace(verdict, warnings=(*verdict.warnings, *made.warnings))

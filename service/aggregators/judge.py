@@ -1,6 +1,7 @@
 """Judge: the model rates one sample of each answer from 0 to 9."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
@@ -48,6 +49,11 @@ class Judge:
     def max_calls(self, n: int) -> int:
         """One an answer."""
         return min(self.options.most, n)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """One an answer."""
+        least = 2 if self.options.abstain_below is None else 1
+        return min(self.options.most, len(votes)) if len(votes) >= least else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The answer of the best weight; abstains with `low_score` if it is not good enough."""

@@ -1,5 +1,7 @@
 """Mixture of agents: layers of writers, each of which reads all that the layer before wrote."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -7,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.picking import READABLE
-from service.aggregators.synthesis import write_all
+from service.aggregators.synthesis import draft_of, drafts_of, write_all
 from service.aggregators.verdicts import of_text
 from workers.wire.messages import Provides, Sampling
 
@@ -39,28 +41,40 @@ class Moa:
     Options: type[BaseModel] = MoaOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
-    calls = "(layers - 2) x width + 1"
+    calls = "(layers - 2) x width + 1; twice that where texts do not fit into the model's context"
 
     def __init__(self, options: MoaOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
+        """Two for each text."""
+        return 2 * ((self.options.layers - 2) * self.options.width + 1)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
         """(layers - 2) x width + 1."""
         return (self.options.layers - 2) * self.options.width + 1
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The final text's verdict; the plain vote if it cannot be used."""
         options, rng = self.options, panel.rng(self.name)
-        texts = [c.sample.text for c in panel.candidates if c.excluded in READABLE]
-        if not texts:
+        drafts = drafts_of(panel, [c for c in panel.candidates if c.excluded in READABLE])
+        if not drafts:
             return plurality(panel)
+        warnings: list[str] = []
         between = Sampling(temperature=options.temperature, max_tokens=options.max_tokens, seed=panel.seed)
         for layer in range(options.layers - 2):
-            views = [rng.sample(texts, len(texts)) for _ in range(options.width)]
+            views = [rng.sample(drafts, len(drafts)) for _ in range(options.width)]
             sampling = between.model_copy(update={"seed": panel.seed + layer * options.width})
-            written = await write_all(panel, ask, self.name, views, sampling, options.models or (None,))
-            texts = [text for text in written if text is not None] or texts
+            made = await write_all(panel, ask, self.name, views, sampling, options, options.models or (None,))
+            warnings += made.warnings
+            written = [own.text for own in made.written]
+            drafts = [await draft_of(panel, text, at) for at, text in enumerate(written) if text is not None] or drafts
         final = Sampling(temperature=0.0, max_tokens=options.max_tokens, seed=panel.seed)
-        view = rng.sample(texts, len(texts))
-        (text,) = await write_all(panel, ask, self.name, [view], final, (options.judge_model,))
-        return fall_back(panel, self.name, "no_usable_reply") if text is None else await of_text(panel, text, self.name)
+        view = rng.sample(drafts, len(drafts))
+        made = await write_all(panel, ask, self.name, [view], final, options, (options.judge_model,))
+        (last,) = made.written
+        if last.text is None:
+            verdict = fall_back(panel, self.name, "no_usable_reply")
+        else:
+            verdict = await of_text(panel, last.text, self.name)
+        return replace(verdict, warnings=(*verdict.warnings, *dict.fromkeys([*warnings, *made.warnings])))

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
@@ -49,6 +50,10 @@ class PTrue:
         """Two for each class."""
         return 2 * min(self.options.classes, n)
 
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """Two for each class."""
+        return 2 * min(self.options.classes, len(votes)) if len(votes) > 1 else 0
+
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The class of the largest weight."""
         judged = top_classes(panel, self.options.classes)
@@ -69,7 +74,8 @@ class PTrue:
 
     async def _judge(self, panel: base.Panel, ask: base.Ask, proposed: AnswerClass, order: str) -> Sample:
         answers = [c.extraction.answer for c in panel.voters if c.extraction is not None]
-        ideas = panel.rng(self.name).sample(answers, min(self.options.ideas, len(answers)))
+        room = min(self.options.ideas, self.options.max_shown_chars // MAX_IDEA_CHARS - 1)
+        ideas = panel.rng(self.name).sample(answers, min(room, len(answers)))
         prompt = fill(
             panel,
             "p_true",

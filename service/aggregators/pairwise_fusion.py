@@ -1,6 +1,7 @@
 """Pairwise fusion: votes and pairwise judgements in one score."""
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 
 from pydantic import BaseModel, Field
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.pairs import play_all
+from service.aggregators.rank_statistics import facts_of
 from service.aggregators.verdicts import of_weights, top_classes, votes_of
 from service.aggregators.verifying import first_failure
 from workers.wire.messages import Provides, Sampling
@@ -30,7 +32,8 @@ class PairwiseFusion:
 
     P_ij is how far sample i is better than j, the mean of both orders, a flip being a tie. An instance of fusing
     independent evidence with comparisons (the idea of arXiv 2605.06219, not its equations). Classes that are not
-    compared keep their votes. If no comparison can be read the plain vote stands in. `facts`: `order_flip`, `read`.
+    compared keep their votes. If no comparison can be read the plain vote stands in. `facts`: `order_flip`, `read`,
+    `length_correlation`.
     """
 
     name = "pairwise_fusion"
@@ -47,6 +50,11 @@ class PairwiseFusion:
         classes, speakers = min(self.options.classes, n), self.options.speakers
         return classes * (classes - 1) * speakers * speakers
 
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """Both orders of every pair of speakers of different classes."""
+        sides = [min(count, self.options.speakers) for count in sorted(votes, reverse=True)[: self.options.classes]]
+        return sum(sides) ** 2 - sum(side * side for side in sides)
+
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The class of the largest score."""
         if len(panel.classes) < 2:
@@ -60,10 +68,14 @@ class PairwiseFusion:
         played = await play_all(panel, ask, judged, pairs, sampling, self.options)
         if not played.read:
             return fall_back(panel, self.name, first_failure([played.replies]))
+        worth = [
+            math.fsum(played.preferences[i, j] for j in range(len(judged)) if (i, j) in played.preferences)
+            for i in range(len(judged))
+        ]
         total = math.fsum(votes_of(panel, each) for each in panel.classes)
         scores = {each.answer: votes_of(panel, each) / total for each in panel.classes}
         for place, each in enumerate(compared):
             own = [2 * p - 1 for (i, j), p in played.preferences.items() if side[i] == place]
             scores[each.answer] += self.options.beta * sum(own) / max(1, len(own))
-        facts = {"read": played.read} | ({} if played.flips is None else {"order_flip": played.flips})
-        return base.with_facts(of_weights(panel, scores), facts)
+        by_length = facts_of(worth, [candidate.sample.text for candidate in judged])
+        return base.with_facts(of_weights(panel, scores), {**played.facts, **by_length})

@@ -1,6 +1,5 @@
 """Personas: judges with one criterion each, and the response that fares well with all of them."""
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,12 +10,12 @@ from pydantic import BaseModel, Field, StringConstraints
 from service.aggregators import base
 from service.aggregators.contenders import contenders, of_scores
 from service.aggregators.counting import fall_back, plurality
-from service.aggregators.listing import ask_for_scores, scores_of
+from service.aggregators.listing import Listed, ask_for_scores
 from service.aggregators.rank_statistics import facts_of
 from service.aggregators.verifying import first_failure
 from service.aggregators.welfare import WELFARES, Welfare, ranks_of
 from service.candidates import Candidate
-from workers.wire.messages import Provides, Sample, Sampling
+from workers.wire.messages import Provides, Sampling
 
 Criterion = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
@@ -57,23 +56,29 @@ class Personas:
     Options: type[BaseModel] = PersonasOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
-    calls = "criteria x times; none where all agree"
+    calls = "criteria x times; none where all agree; twice that where the samples do not fit into the model's context"
 
     def __init__(self, options: PersonasOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """Criteria x times."""
-        return len(self.options.criteria) * self.options.times
+        """Two for each of criteria x times."""
+        return 2 * len(self.options.criteria) * self.options.times
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """Criteria x times, of two answers or more."""
+        return len(self._turns()) if len(votes) > 1 else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The response of the best worth."""
-        judged = contenders(panel, self.options.most)
+        judged: Sequence[Candidate] = contenders(panel, self.options.most)
         if len(judged) < 2:
             return plurality(panel)
-        means, replies = await self._means(panel, ask, judged)
+        listed = await self._listed(panel, ask, judged)
+        judged, means = listed.judged, self._means(listed)
         if not means:
-            return fall_back(panel, self.name, first_failure([replies]))
+            plain = fall_back(panel, self.name, first_failure([listed.replies]))
+            return replace(plain, warnings=(*plain.warnings, *listed.warnings))
         ranks = ranks_of(list(zip(*means.values(), strict=True)))
         worth = [WELFARES[self.options.welfare](row) for row in ranks]
         places = {value: float(place) for place, value in enumerate(sorted(set(worth)), start=1)}
@@ -85,31 +90,26 @@ class Personas:
         told = replace(
             verdict,
             notes=(f"worst by {criterion!r}: better than {rank:.0%} of the other responses",),
-            warnings=(f"{lacking} criteria could not be judged",) if lacking else (),
+            warnings=(*listed.warnings, *([f"{lacking} criteria could not be judged"] if lacking else [])),
         )
         return base.with_facts(told, facts)
 
-    async def _means(
-        self, panel: base.Panel, ask: base.Ask, judged: Sequence[Candidate]
-    ) -> tuple[dict[str, list[float]], list[Sample]]:
-        """The mean score of each contender by each criterion that could be judged, and the replies."""
-        options, rng = self.options, panel.rng(self.name)
-        wanted = [(criterion, rng.sample(range(len(judged)), len(judged))) for criterion in self._turns()]
-        sampling = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
-        seeded = [sampling.model_copy(update={"seed": panel.seed + turn}) for turn in range(len(wanted))]
-        replies = await asyncio.gather(
-            *(
-                ask_for_scores(panel, ask, self.name, judged, order, each, options, criterion=criterion)
-                for (criterion, order), each in zip(wanted, seeded, strict=True)
-            )
-        )
+    async def _listed(self, panel: base.Panel, ask: base.Ask, judged: Sequence[Candidate]) -> Listed:
+        sampling = Sampling(temperature=self.options.temperature, max_tokens=self.options.max_tokens)
+        turns = [
+            (sampling.model_copy(update={"seed": panel.seed + turn}), {"criterion": criterion})
+            for turn, criterion in enumerate(self._turns())
+        ]
+        return await ask_for_scores(panel, ask, self.name, judged, turns, self.options)
+
+    def _means(self, listed: Listed) -> dict[str, list[float]]:
+        """The mean score of each contender by each criterion that could be judged."""
         rows: dict[str, list[list[float]]] = {}
-        for (criterion, order), reply in zip(wanted, replies, strict=True):
-            if (row := scores_of(reply, order, 0.0, 9.0)) is not None:
+        for criterion, row in zip(self._turns(), listed.rows(0.0, 9.0), strict=True):
+            if row is not None:
                 rows.setdefault(criterion, []).append(row)
         columns = {criterion: zip(*found, strict=True) for criterion, found in rows.items()}
-        means = {name: [math.fsum(column) / len(column) for column in each] for name, each in columns.items()}
-        return means, list(replies)
+        return {name: [math.fsum(column) / len(column) for column in each] for name, each in columns.items()}
 
     def _turns(self) -> list[str]:
         return [criterion for criterion in self.options.criteria for _ in range(self.options.times)]

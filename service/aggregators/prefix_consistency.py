@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.replies import unusable
-from service.aggregators.verdicts import near_tie, of_text, of_weights
+from service.aggregators.verdicts import is_close, near_tie, of_text, of_weights
 from service.candidates import Candidate, Extraction
 from workers.wire.messages import Provides, Sample, Sampling
 
@@ -65,6 +65,11 @@ class PrefixConsistency:
     def max_calls(self, n: int) -> int:
         """Times x n."""
         return self.options.times * min(n, self.options.most)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """Times x n, where the vote is close."""
+        close = is_close(votes, self.options.margin)
+        return self.options.times * min(sum(votes), self.options.most) if close else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The class of the largest weight."""

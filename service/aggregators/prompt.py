@@ -6,13 +6,21 @@ from string import Template
 
 from service.aggregators.base import Ask, AskingOptions, Panel
 from service.candidates import Candidate
-from service.fencing import disarm, fence
+from service.fencing import MAX_SAMPLE_CHARS, disarm, fence
 from workers.wire.messages import FailureKind, Message, Sample, Sampling
 
 
-def solutions(texts: Sequence[str], mark: str) -> str:
-    """The fenced, numbered solutions."""
-    blocks = [f"[{mark}] Solution {number}:\n{disarm(text)}" for number, text in enumerate(texts, start=1)]
+def solutions(texts: Sequence[str], mark: str, votes: Sequence[int] = (), most_chars: int = MAX_SAMPLE_CHARS) -> str:
+    """The fenced, numbered solutions, each of at most so many characters.
+
+    `votes`: of how many solutions each has the answer, where it stands for them; said behind the marker, so that no
+    text can say it of itself.
+    """
+    said = [f" (its answer is that of {count} solution{'s' * (count != 1)})" for count in votes] or [""] * len(texts)
+    blocks = [
+        f"[{mark}] Solution {number}{of}:\n{disarm(text, most_chars)}"
+        for number, (text, of) in enumerate(zip(texts, said, strict=True), start=1)
+    ]
     return "\n".join([*blocks, f"[{mark}] End of solutions."])
 
 
@@ -25,11 +33,20 @@ class Exhibit:
     text: str
 
 
-def exhibit(panel: Panel, shown: Sequence[Candidate], purpose: str) -> Exhibit:
-    """The samples, anonymous and numbered, in a random order that follows from the request's seed and `purpose`."""
+def exhibit(
+    panel: Panel, shown: Sequence[Candidate], purpose: str, *, cut: bool = False, turned: bool = False
+) -> Exhibit:
+    """The samples, anonymous and numbered, in a random order that follows from the request's seed and `purpose`.
+
+    `cut`: each stands for all samples of its answer, and is shown with their number. `turned`: the last comes first.
+    """
     order = list(shown)
     panel.rng(purpose).shuffle(order)
-    quoted = quote(panel, [candidate.sample.text for candidate in order])
+    if turned:
+        order.reverse()
+    sizes = {index: len(found.members) for found in panel.classes for index in found.members}
+    votes = [sizes.get(candidate.sample.index, 1) for candidate in order] if cut else []
+    quoted = quote(panel, [candidate.sample.text for candidate in order], votes)
     return Exhibit(tuple(order), quoted.mark, quoted.text)
 
 
@@ -41,10 +58,10 @@ class Quoted:
     text: str
 
 
-def quote(panel: Panel, texts: Sequence[str]) -> Quoted:
-    """The texts, numbered in their order."""
+def quote(panel: Panel, texts: Sequence[str], votes: Sequence[int] = (), most_chars: int = MAX_SAMPLE_CHARS) -> Quoted:
+    """The texts, numbered in their order, each of at most so many characters and with its `votes`, if given."""
     mark = fence(panel.seed, texts)
-    return Quoted(mark, solutions(texts, mark))
+    return Quoted(mark, solutions(texts, mark, votes, min(most_chars, MAX_SAMPLE_CHARS)))
 
 
 def fill(panel: Panel, template: str, seen: Exhibit | Quoted | None = None, **more: str) -> tuple[Message, ...]:
@@ -74,7 +91,17 @@ def fitting(panel: Panel, shown: Sequence[Candidate], most_chars: int) -> tuple[
         if kept and left < 0:
             break
         kept.append(candidate)
-    return kept, (f"too long to show in full: {len(kept)} of {len(shown)} samples were shown, one for each answer",)
+    return kept, (too_long(len(kept), len(shown)),)
+
+
+def too_long(kept: int, shown: int) -> str:
+    """The warning of a method that showed one text for each answer."""
+    return f"too long to show in full: {kept} of {shown} samples were shown, one for each answer beside its votes"
+
+
+def overflowed(reply: Sample) -> bool:
+    """True if what was asked did not fit into the model's context."""
+    return reply.failure is not None and reply.failure.kind is FailureKind.CONTEXT_OVERFLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +121,22 @@ async def ask_about(
     purpose: str,
     sampling: Sampling,
     options: AskingOptions,
+    *,
+    turned: bool = False,
     **fields: str,
 ) -> Shown:
-    """Shows samples to the model once; at most two calls.
+    """Shows samples to the model once; at most two calls. `turned`: in the reverse order.
 
-    Where they do not fit into the model's context it is asked again, with one of each class in half as many characters.
+    Where they do not fit into the model's context it is asked again, with one of each class in half as many characters,
+    each beside the number of samples that give its answer.
     """
     kept, warnings = fitting(panel, shown, options.max_shown_chars)
-    seen = exhibit(panel, kept, purpose)
+    seen = exhibit(panel, kept, purpose, cut=bool(warnings), turned=turned)
     (reply,) = await ask(fill(panel, template, seen, **fields), sampling, model=options.judge_model)
-    if reply.failure is None or reply.failure.kind is not FailureKind.CONTEXT_OVERFLOW or len(kept) < 2:
+    if not overflowed(reply) or len(kept) < 2:
         return Shown(reply, seen, warnings)
     half = sum(len(disarm(c.sample.text)) for c in kept) // 2
-    kept, warnings = fitting(panel, kept, half)
-    seen = exhibit(panel, kept, purpose)
+    kept, warnings = fitting(panel, shown, half)
+    seen = exhibit(panel, kept, purpose, cut=bool(warnings), turned=turned)
     (reply,) = await ask(fill(panel, template, seen, **fields), sampling, model=options.judge_model)
     return Shown(reply, seen, warnings)

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.picking import READABLE
-from service.aggregators.synthesis import write_all
+from service.aggregators.synthesis import Draft, draft_of, drafts_of, write_all
 from service.aggregators.verdicts import of_text
 from workers.wire.messages import Provides, Sampling
 
@@ -39,49 +40,59 @@ class Rsa:
     Options: type[BaseModel] = RsaOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
-    calls = "population x rounds at most; it ends early where the population agrees"
+    calls = (
+        "population x rounds at most; it ends early where the population agrees; twice that where texts do not fit "
+        "into the model's context"
+    )
 
     def __init__(self, options: RsaOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """Population x rounds, of a population of at most n."""
-        return min(self.options.population, n) * self.options.rounds
+        """Two for each of population x rounds, of a population of at most n."""
+        return 2 * min(self.options.population, n) * self.options.rounds
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """Population x rounds, where the population does not agree; one alone always does."""
+        population = min(self.options.population, sum(votes))
+        return population * (self.options.rounds if population > 1 else 1)
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The last population's vote; the plain vote if no text could be used at all."""
         options, rng = self.options, panel.rng(self.name)
-        texts = [c.sample.text for c in panel.candidates if c.excluded in READABLE][: options.population]
-        if not texts:
+        readable = [c for c in panel.candidates if c.excluded in READABLE][: options.population]
+        drafts = drafts_of(panel, readable)
+        if not drafts:
             return plurality(panel)
-        wrote = False
+        wrote, warnings = False, list[str]()
         for turn in range(options.rounds):
-            views = [rng.sample(texts, min(options.subset, len(texts))) for _ in texts]
-            seed = panel.seed + turn * len(texts)
+            views = [rng.sample(drafts, min(options.subset, len(drafts))) for _ in drafts]
+            seed = panel.seed + turn * len(drafts)
             sampling = Sampling(temperature=options.temperature, max_tokens=options.max_tokens, seed=seed)
-            written = await write_all(panel, ask, self.name, views, sampling, (options.judge_model,))
-            wrote = wrote or any(text is not None for text in written)
-            texts = [old if new is None else new for old, new in zip(texts, written, strict=True)]
-            if self._share(panel, texts) >= options.agreement:
+            made = await write_all(panel, ask, self.name, views, sampling, options, (options.judge_model,))
+            warnings += made.warnings
+            wrote = wrote or any(own.text is not None for own in made.written)
+            new = [own.text for own in made.written]
+            drafts = [
+                old if text is None else await draft_of(panel, text, old.place)
+                for old, text in zip(drafts, new, strict=True)
+            ]
+            if max(_counts(drafts).values(), default=0) / len(drafts) >= options.agreement:
                 break
-        if not wrote:
-            return fall_back(panel, self.name, "no_usable_reply")
-        return await of_text(panel, self._elected(panel, texts, rng.randrange(len(texts))), self.name)
-
-    def _share(self, panel: base.Panel, texts: Sequence[str]) -> float:
-        """How large a share of the texts has the most frequent answer."""
-        answers = _answers(panel, texts)
-        return max(Counter(answers.values()).values(), default=0) / len(texts)
-
-    def _elected(self, panel: base.Panel, texts: Sequence[str], drawn: int) -> str:
-        """The first text of the most frequent answer (ties: the earliest); that at `drawn` if none has an answer."""
-        answers = _answers(panel, texts)
-        counts = Counter(answers.values())
-        place = min(answers, key=lambda i: (-counts[answers[i]], i), default=drawn)
-        return texts[place]
+        if wrote:
+            verdict = await of_text(panel, _elected(drafts, rng.randrange(len(drafts))), self.name)
+        else:
+            verdict = fall_back(panel, self.name, "no_usable_reply")
+        return replace(verdict, warnings=(*verdict.warnings, *dict.fromkeys(warnings)))
 
 
-def _answers(panel: base.Panel, texts: Sequence[str]) -> dict[int, Hashable]:
-    """The identity of the answer in each text that holds one."""
-    found = {place: panel.classify.extract(text) for place, text in enumerate(texts)}
-    return {place: extraction.identity for place, extraction in found.items() if extraction is not None}
+def _counts(drafts: Sequence[Draft]) -> Counter[Hashable]:
+    """How many drafts have each answer."""
+    return Counter(draft.answer for draft in drafts if draft.answer is not None)
+
+
+def _elected(drafts: Sequence[Draft], drawn: int) -> str:
+    """The first text of the most frequent answer (ties: the earliest); that at `drawn` if none has an answer."""
+    counts = _counts(drafts)
+    voting = [draft for draft in drafts if draft.answer is not None]
+    return min(voting, key=lambda draft: (-counts[draft.answer], draft.place), default=drafts[drawn]).text

@@ -1,14 +1,15 @@
 """Rubric: several judgements of all samples at once, each by principles that it sets up itself."""
 
-import asyncio
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.contenders import Combine, contenders, of_scores
 from service.aggregators.counting import fall_back, plurality
-from service.aggregators.listing import ask_for_scores, scores_of
+from service.aggregators.listing import ask_for_scores
 from service.aggregators.rank_statistics import facts_of, spearman
 from service.aggregators.verifying import first_failure
 from workers.wire.messages import Provides, Sampling
@@ -42,36 +43,34 @@ class Rubric:
     Options: type[BaseModel] = RubricOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
-    calls = "judgements; none where all agree"
+    calls = "judgements; none where all agree; twice that where the samples do not fit into the model's context"
 
     def __init__(self, options: RubricOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
-        """One a judgement."""
-        return self.options.judgements
+        """Two a judgement."""
+        return 2 * self.options.judgements
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """One a judgement, of two answers or more."""
+        return self.options.judgements if len(votes) > 1 else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The response of the largest sum of scores."""
         judged = contenders(panel, self.options.most)
         if len(judged) < 2:
             return plurality(panel)
-        rng = panel.rng(self.name)
-        orders = [rng.sample(range(len(judged)), len(judged)) for _ in range(self.options.judgements)]
-        replies = await asyncio.gather(
-            *(
-                ask_for_scores(panel, ask, self.name, judged, order, self._sampling(panel, turn), self.options)
-                for turn, order in enumerate(orders)
-            )
-        )
-        pairs = zip(replies, orders, strict=True)
-        rows = [row for reply, order in pairs if (row := scores_of(reply, order, 1.0, 10.0)) is not None]
+        turns = [(self._sampling(panel, turn), dict[str, str]()) for turn in range(self.options.judgements)]
+        listed = await ask_for_scores(panel, ask, self.name, judged, turns, self.options)
+        rows = [row for row in listed.rows(1.0, 10.0) if row is not None]
         if not rows:
-            return fall_back(panel, self.name, first_failure([replies]))
+            plain = fall_back(panel, self.name, first_failure([listed.replies]))
+            return replace(plain, warnings=(*plain.warnings, *listed.warnings))
         kept = self._kept(rows)
-        sums = [math.fsum(row[i] for row in kept) for i in range(len(judged))]
-        verdict = of_scores(panel, judged, sums, self.options.combine)
-        return base.with_facts(verdict, facts_of(sums, [c.sample.text for c in judged], rows))
+        sums = [math.fsum(row[i] for row in kept) for i in range(len(listed.judged))]
+        verdict = replace(of_scores(panel, listed.judged, sums, self.options.combine), warnings=listed.warnings)
+        return base.with_facts(verdict, facts_of(sums, [c.sample.text for c in listed.judged], rows))
 
     def _sampling(self, panel: base.Panel, turn: int) -> Sampling:
         return Sampling(

@@ -1,6 +1,7 @@
 """Self-check: samples in which the model itself finds a mistake do not vote."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel, Field
@@ -50,6 +51,10 @@ class SelfCheck:
     def max_calls(self, n: int) -> int:
         """One a sample."""
         return min(self.options.most, n)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """One a sample."""
+        return min(self.options.most, sum(votes)) if len(votes) > 1 else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The vote of those that are left."""

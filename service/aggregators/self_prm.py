@@ -1,17 +1,21 @@
 """Self-PRM: the model judges the steps of its own solutions, to break near ties and nothing else."""
 
 import re
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from service.aggregators import base
 from service.aggregators.counting import fall_back, plurality
 from service.aggregators.replies import said, unusable
-from service.aggregators.verdicts import member, near_tie, of_class, top_classes
+from service.aggregators.verdicts import is_close, member, near_tie, of_class, top_classes
 from service.aggregators.verifying import ask_of_each, first_failure
 from workers.wire.messages import Provides, Sample, Sampling
 
-_STEP = re.compile(r"^\W{0,4}step \d{1,4}\W{1,4}(right|wrong)\b", re.IGNORECASE | re.MULTILINE)
+_STEP = re.compile(
+    r"^\W{0,4}step \d{1,4}\W{1,4}(right|wrong)\b(?!\W{1,4}(?:or\W{1,4})?(?:right|wrong)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class SelfPrmOptions(base.AskingOptions):
@@ -46,6 +50,12 @@ class SelfPrm:
     def max_calls(self, n: int) -> int:
         """One a class."""
         return min(self.options.classes, n)
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """One a class within the margin."""
+        ranked = sorted(votes, reverse=True)[: self.options.classes]
+        reach = max(votes, default=0) - self.options.margin * sum(votes)
+        return sum(count >= reach for count in ranked) if is_close(votes, self.options.margin) else 0
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The plain vote where it is clear; else the class whose steps hold best."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from service.aggregators import base, games
 from service.aggregators.contenders import contenders, of_scores
 from service.aggregators.counting import fall_back, plurality
-from service.aggregators.pairs import compare, play_all
+from service.aggregators.pairs import Played, both_orders, play, play_all
 from service.aggregators.rank_statistics import facts_of
 from service.aggregators.verifying import first_failure
 from service.candidates import Candidate
@@ -38,26 +38,33 @@ class Tournament:
 
     Up to `swiss_above` contenders every pair is judged in both orders; a preference that flips with the order is a tie.
     Beyond that (Swiss pairing) whoever has played least plays first, then neighbours in the standing meet who have not
-    met yet, the order of each game drawn by the seed; a win weighs max(0.1, |difference| / 9), and the rule is the win
-    rate. Ties go to the answer with more votes, then to the smallest sample index. If no game can be read the plain
-    vote stands in. `facts`: `order_flip`, `read`, `condorcet` (1 if somebody beats everybody), `transitivity` (share of
-    triples without a cycle), `length_correlation`.
+    met yet. The first round is judged in both orders, so that flips are known; of each later game the order is drawn by
+    the seed. A game weighs max(0.1, |difference| / 9), and the rule is the win rate. Ties go to the answer with more
+    votes, then to the smallest sample index. If no game can be read the plain
+    vote stands in. `facts`: `order_flip`, `read`, `length_correlation`, and where all pairs play `condorcet` (1 if
+    somebody beats everybody) and `transitivity` (share of triples without a cycle).
     """
 
     name = "tournament"
     Options: type[BaseModel] = TournamentOptions
     needs: frozenset[Provides] = frozenset()
     counts_votes = False
-    calls = "k x (k - 1) for k answers, `games` x k beyond `swiss_above` of them; none where all agree"
+    calls = "k x (k - 1) for k answers, at most `games` x k beyond `swiss_above` of them; none where all agree"
 
     def __init__(self, options: TournamentOptions) -> None:
         self.options = options
 
     def max_calls(self, n: int) -> int:
         """K x (k - 1), or games x k beyond `swiss_above`."""
-        small = min(n, self.options.swiss_above)
-        most = min(n, self.options.most)
-        return max(small * (small - 1), self.options.games * most if most > small else 0)
+        return max(self._calls(k) for k in range(min(n, self.options.most) + 1))
+
+    def calls_for(self, votes: Sequence[int], provides: frozenset[Provides]) -> int:
+        """K x (k - 1) for k answers, or games x k if there are so many pairs, those of the first round twice."""
+        return self._calls(min(len(votes), self.options.most))
+
+    def _calls(self, k: int) -> int:
+        pairs = k * (k - 1) // 2
+        return 2 * pairs if k <= self.options.swiss_above else min(pairs + k // 2, self.options.games * k)
 
     async def aggregate(self, panel: base.Panel, ask: base.Ask) -> base.Verdict:
         """The winner of the tournament."""
@@ -72,34 +79,27 @@ class Tournament:
         if not played.read:
             return fall_back(panel, self.name, first_failure([played.replies]))
         worth = RULES[self.options.rule](played.preferences, len(judged))
-        facts = {"read": played.read, **games.shape(played.preferences, len(judged))}
-        if played.flips is not None:
-            facts["order_flip"] = played.flips
-        return self._verdict(panel, judged, worth, facts)
+        facts = games.shape(played.preferences, len(judged))
+        return self._verdict(panel, judged, worth, {**played.facts, **facts})
 
     async def _swiss(
         self, panel: base.Panel, ask: base.Ask, judged: Sequence[Candidate], sampling: Sampling
     ) -> base.Verdict:
-        rng, table = panel.rng(self.name), games.Table(len(judged))
-        read = played = 0
-        replies = []
-        while played < self.options.games * len(judged):
-            wave = table.next_pairs(self.options.games * len(judged) - played)
+        rng, table, played = panel.rng(self.name), games.Table(len(judged)), Played()
+        left = self.options.games * len(judged)
+        while left:
+            wave = table.next_pairs(left if played.replies else left // 2)
             if not wave:
                 break
-            wanted = [(i, j, rng.random() < 0.5) for i, j in wave]
-            for (i, j, _), (judgement, reply) in zip(
-                wanted, await compare(panel, ask, judged, wanted, sampling, self.options), strict=True
-            ):
-                played += 1
-                replies.append(reply)
-                if judgement is not None:
-                    read += 1
-                    gap = abs(judgement.first - judgement.second) / 9
-                    table.count((i, j), judgement.preference, max(LEAST_WEIGHT, gap))
-        if not read:
-            return fall_back(panel, self.name, first_failure([replies]))
-        return self._verdict(panel, judged, table.rates, {"read": read / played})
+            wanted = [(i, j, rng.random() < 0.5) for i, j in wave] if played.replies else both_orders(wave)
+            more = await play(panel, ask, judged, wanted, sampling, self.options)
+            for pair, gap in more.gaps.items():
+                table.count(pair, more.preferences[pair], max(LEAST_WEIGHT, gap))
+            left -= len(wanted)
+            played = played.with_more(more)
+        if not played.read:
+            return fall_back(panel, self.name, first_failure([played.replies]))
+        return self._verdict(panel, judged, table.rates, played.facts)
 
     def _verdict(
         self, panel: base.Panel, judged: Sequence[Candidate], worth: Sequence[float], facts: Mapping[str, float]

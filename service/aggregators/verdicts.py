@@ -1,7 +1,7 @@
 """Verdicts of methods that ask: for a class that was named, a text that was written, or classes that were weighed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from service.aggregators import ballot
@@ -125,5 +125,10 @@ def of_weights(panel: Panel, weights: Mapping[str, float]) -> Verdict:
 
 def near_tie(panel: Panel, margin: float) -> bool:
     """True if the vote's margin, (first - second) / all votes, is at most `margin`, and there is a second."""
-    votes = sorted((votes_of(panel, c) for c in panel.classes), reverse=True)
-    return len(votes) > 1 and votes[0] - votes[1] <= margin * math.fsum(votes)
+    return is_close([votes_of(panel, c) for c in panel.classes], margin)
+
+
+def is_close(votes: Sequence[float], margin: float) -> bool:
+    """As `near_tie`, of what the votes of each class weigh."""
+    first, second = sorted([*votes, 0.0, 0.0], reverse=True)[:2]
+    return len(votes) > 1 and first - second <= margin * math.fsum(votes)

@@ -19,8 +19,12 @@ async def ask_of_each(
     times: int = 1,
     **more: str,
 ) -> list[tuple[Sample, ...]]:
-    """For each candidate, `times` replies to the template that shows it alone, in the candidates' order."""
-    prompts = [fill(panel, template, quote(panel, [candidate.sample.text]), **more) for candidate in shown]
+    """For each candidate, `times` replies to the template that shows it alone, in the candidates' order.
+
+    Of a text the middle is left out beyond `max_shown_chars`.
+    """
+    quoted = [quote(panel, [candidate.sample.text], most_chars=options.max_shown_chars) for candidate in shown]
+    prompts = [fill(panel, template, each, **more) for each in quoted]
     asked = [ask(prompt, sampling, times, model=options.judge_model) for prompt in prompts]
     return list(await asyncio.gather(*asked))
 

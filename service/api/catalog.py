@@ -4,10 +4,11 @@ import inspect
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from redis.exceptions import RedisError
 
 from service.aggregators import AGGREGATORS
+from service.aggregators.base import Aggregator, calls_for, evenly
 from service.answer_types import ANSWER_TYPES
 from service.api.problems import responses
 from service.api.state import Service
@@ -15,6 +16,9 @@ from service.errors import QueueUnavailable
 from service.registry import Plugin, Registry
 from service.samplers import SAMPLERS
 from service.stopping import STOPPING_RULES
+
+SHOWN_VOTES = 8
+"""Voting samples of the table of calls: as many as are drawn by default."""
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
@@ -39,7 +43,10 @@ class ModelList(BaseModel):
 class PluginEntry(BaseModel):
     """One plug-in: what it does and the JSON schema of its options.
 
-    `needs`: what workers must supply by default. `calls`: how many calls to a model an aggregator makes.
+    `needs`: what workers must supply by default. `calls`: how many calls to a model an aggregator makes. `calls_made`:
+    how many these are with its default options, for 8 voting samples that fall into 1, 2, ... 8 classes as equal as can
+    be, of a pool that does nothing but chat, where replies keep to the form and prompts fit; where a method ends early
+    by what it reads, the most that it then makes.
     """
 
     name: str
@@ -47,6 +54,7 @@ class PluginEntry(BaseModel):
     options: dict[str, Any]
     needs: list[str] = []
     calls: str | None = None
+    calls_made: list[int] | None = None
 
 
 class PluginList(BaseModel):
@@ -94,10 +102,21 @@ def _entry(plugin: type[Plugin]) -> PluginEntry:
     )
 
 
+def _calls_made(plugin: type[Aggregator]) -> list[int] | None:
+    """What `PluginEntry.calls_made` says; None for what does not say it or has no default options."""
+    try:
+        aggregator = AGGREGATORS.make(plugin.name, plugin.Options())
+    except ValidationError:
+        return None
+    made = [calls_for(aggregator, evenly(SHOWN_VOTES, classes)) for classes in range(1, SHOWN_VOTES + 1)]
+    return [count for count in made if count is not None] or None
+
+
 @router.get("/aggregators")
 async def aggregators() -> PluginList:
     """The aggregators."""
-    return _list(AGGREGATORS)
+    entries = [_entry(plugin).model_copy(update={"calls_made": _calls_made(plugin)}) for plugin in AGGREGATORS.values()]
+    return PluginList(data=entries)
 
 
 @router.get("/answer-types")

@@ -83,10 +83,8 @@ def test_a_picking_method_falls_back_and_says_why(name, reply, finish, reason, p
 
 def test_free_text_may_be_picked_whole(panel_of) -> None:
     """Where no short answer can be extracted the sample itself is the answer."""
-    tales = [
-        f"Once there was {who}, and so it went on. " + "".join(f"La {k}. " for k in range(40))
-        for who in ("a fox", "a hen")
-    ]
+    song = " ".join(f"La la {verse}." for verse in range(40))
+    tales = [f"Once there was {who}, and so it went on. {song}" for who in ("a fox", "a hen")]
     verdict = aggregate("usc", panel_of(tales, Text()), Naming(tales[1].strip(), PICKING["usc"] + " {k}"))
     assert verdict.text == tales[1].strip()
     assert verdict.answer is not None
@@ -198,7 +196,9 @@ def test_genrm_asks_for_the_verdicts_likelihood(panel_of, asks) -> None:
     assert ask.prefixes[2].endswith("is the answer correct (Yes/No)?")
     assert ask.samplings[2].options == (" Yes", " No")
     genrm = build(AGGREGATORS, "genrm", "aggregator")
-    assert (genrm.needs, genrm.max_calls(8)) == (frozenset(), 6)
+    assert (genrm.needs, genrm.max_calls(8)) == (frozenset(), 12)
+    words = AGGREGATORS.make("genrm", AGGREGATORS["genrm"].Options(likelihood=False))
+    assert (words.needs, words.max_calls(8)) == (frozenset(), 6)
     split = AGGREGATORS.make("genrm", AGGREGATORS["genrm"].Options(total=20, likelihood=True))
     assert (len(split.needs), split.max_calls(8)) == (2, (20 - 2) * 2)
 
@@ -238,7 +238,7 @@ def unknown(*values: str) -> list[Sample]:
 
 def test_fobar_puts_votes_and_backward_questions_in_one_score(panel_of, asks) -> None:
     """Z = 1 of 4 for 42, 3 of 4 for 41: .6^.5 x .25^.5 = .387 against .4^.5 x .75^.5 = .548."""
-    task = "A box holds 12 eggs. How many are in six boxes, less thirty?"
+    task = "A box holds 12 eggs. How many are in all of these boxes?"
     ask = asks(*unknown("12", "6", "x", "7"), *unknown("12", "12.0", "3", "12"))
     verdict = aggregate("fobar", panel_of(LEAD, task=Task(task)), ask, masks=2, backward=4)
     assert verdict.answer == "41"

@@ -65,7 +65,7 @@ def test_model_and_n_are_those_of_the_members_where_they_are_left_out() -> None:
         ({"members": [{"model": "a", "n": 2}, {"model": "a", "n": 2}]}, "each model once"),
         ({"members": [{"model": "a", "n": 2, "weight": 0}]}, "at least one has a weight"),
         ({"members": [{"model": "a", "n": 2, "weight": -1}]}, "greater than or equal to 0"),
-        ({"members": [{"model": "a", "n": 2, "weight": float("nan")}]}, "finite"),
+        ({"members": [{"model": "a", "n": 2, "weight": float("nan")}]}, "less than or equal"),
         ({"members": [{"model": "a", "n": 2, "weight": "nan"}]}, "not a string"),
         ({"members": [{"model": "a", "n": 2, "share": 1}]}, "Extra inputs"),
         ({"members": "a,b"}, "valid tuple"),

@@ -133,7 +133,8 @@ def test_what_does_not_fit_is_shown_by_one_of_each_class_the_largest_first(panel
     for room, kept in ((5 * size, [1, 2, 0]), (2 * size, [1, 2]), (1, [1])):
         shown, warnings = fitting(panel, panel.voters, room)
         assert [c.sample.index for c in shown] == kept
-        assert warnings == (f"too long to show in full: {len(kept)} of 6 samples were shown, one for each answer",)
+        said = f"too long to show in full: {len(kept)} of 6 samples were shown, one for each answer beside its votes"
+        assert warnings == (said,)
 
 
 async def test_a_model_whose_context_is_too_small_is_asked_again_with_less(panel_of, sample_of, asks) -> None:
