@@ -21,7 +21,7 @@ from service.answer_types.mathematics import Math, looks_like_math
 from service.answer_types.nonanswers import gives_none
 from service.answer_types.number import Number
 from service.answer_types.numerals import find_quantities, plain_fractions, read_quantity
-from service.answer_types.options import offered
+from service.answer_types.options import Offered, offered, yes_or_no
 from service.answer_types.restating import amount_of, concludes
 from service.answer_types.source_code import Code
 from service.answer_types.text import Text
@@ -72,15 +72,15 @@ class Auto:
     """Decides which answer type a request has; the same for the same completions in any order.
 
     `choice` where the request gives `choices` or the question lists options on lines of their own; also where the
-    question has options within a line ((A) … (B) …, "True, False or Uncertain") and at least half of the completions
-    answer with one. Then a type of which there is no doubt in more than half of the completions: `tool_call` (tags,
-    or nothing but a call in JSON) and `json` (nothing but JSON that marks no "answer"; unasked for only objects,
-    without reasons in them); and where the question asks for it `boxes` (tags, or JSON keys such as "bbox_2d"),
-    `list` (a JSON array, or short bullets at the end), `code` (Python) and `date` (one day that can be read in one
-    way only). Else the shape of the completions' answers decides: `number` or `math` if at least half are numbers
-    or formulas (`math` if more than one in five of these is a formula), otherwise `text`. An unmarked short
-    sentence that says one number ("It is 1/2") is a number. Completions that give no answer ("I don't know", a
-    refusal: the closed list of nonanswers.py) decide nothing and do not vote.
+    question has options within a line ((A) … (B) …, "True, False or Uncertain") or asks for yes or no, and at least
+    half of the completions answer with one. Then a type of which there is no doubt in more than half of the
+    completions: `tool_call` (tags, or nothing but a call in JSON) and `json` (nothing but JSON that marks no
+    "answer"; unasked for only objects, without reasons in them); and where the question asks for it `boxes` (tags,
+    or JSON keys such as "bbox_2d"), `list` (a JSON array, or short bullets at the end), `code` (Python) and `date`
+    (one day that can be read in one way only). Else the shape of the completions' answers decides: `number` or
+    `math` if at least half are numbers or formulas (`math` if more than one in five of these is a formula),
+    otherwise `text`. An unmarked short sentence that says one number ("It is 1/2") is a number. Completions that
+    give no answer ("I don't know", a refusal: the closed list of nonanswers.py) decide nothing and do not vote.
     """
 
     name: str = "auto"
@@ -102,13 +102,13 @@ class Auto:
 
         Without `tool_call`, and without `json` where nothing asks for it: these are decided on by what comes alone.
         """
-        closed = offered(task) is None
+        closed = _options(task) is None
         plain = tuple(name for name in _TYPES if not (closed and name == "choice"))
         return (*plain, *(name for name in _EVIDENT if name in asked_for(task.question)))
 
     def alternatives(self, task: Task, texts: Iterable[str], to_come: int) -> tuple[AnswerType, ...]:
         """Every type that `resolve` may decide on for this task once so many more completions are there."""
-        closed = offered(task) is None
+        closed = _options(task) is None
         plain = [kind() for name, kind in _TYPES.items() if not (closed and name == "choice")]
         usable = _usable_of(texts, self._memo)
         names = askable(task.question)
@@ -131,7 +131,7 @@ def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decisi
     `memo` keeps what was seen in each text between calls for one task, so that asking after every arrival costs no more
     than asking once.
     """
-    options = offered(task)
+    options = _options(task)
     if options and options.certain:
         return Decision("choice", options.why, FOR_GOOD)
     memo = {} if memo is None else memo
@@ -153,6 +153,10 @@ def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decisi
     asks_list = "list" in names
     counts = Counter(_once(memo, "shape", text, lambda seen: _shape(seen, asks_amount, asks_list)) for text in usable)
     return _decision(counts["number"], counts["math"], counts["text"], settled)
+
+
+def _options(task: Task) -> Offered | None:
+    return offered(task) or yes_or_no(task.question)
 
 
 def _usable_of(texts: Iterable[str], memo: Memo) -> list[str]:
@@ -192,6 +196,9 @@ def _chooses(text: str, task: Task) -> bool:
     """True if the best-marked answer of the completion, or else its last line, names an option, or it chooses one."""
     text = _visible(text)
     choice = Choice()
+    if offered(task) is None:
+        found = choice.extract(text, task)
+        return found is not None and found.answer in ("Yes", "No") and found.evidence != "last_mention"
     if choice.extract(_marked(text) or reading.last_line(text), task) is not None:
         return True
     found = choice.extract(text, task)

@@ -31,8 +31,8 @@ _EXPONENT = (
 
 def _pattern(group: str, european: str) -> str:
     """What a number looks like behind its sign."""
-    grouped = rf"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])"
-    plain = rf"(?:{european}|(?:{grouped}|{_LAKHS}|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+    grouped = rf"(?!0)[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?![0-9])"
+    plain = rf"(?:{european}|(?:{grouped}|{_LAKHS}|[0-9]+)(?:\.[0-9]+)?|(?<!\.)\.[0-9]+)"
     power = (
         rf"[eE][-+\u2212]?[0-9]+|[ ]?{_TIMES_TEN}(?:(?:\^|\*\*)(?:\{{[ ]?[-+\u2212]?[0-9]+[ ]?\}}|[-+\u2212]?[0-9]+)"
         rf"|{_RAISED}+)"
@@ -69,7 +69,7 @@ _COMPOUND = (
 )
 """What makes "5 feet 3 inches" two figures of one length."""
 _SPOILT = (
-    r"(?::[0-9]{1,20})+|(?:\.[0-9]{1,20})+|(?:,[0-9]{1,20})+"  # a ratio or time, a version, a list without spaces
+    r"(?::[0-9]{1,20})+|(?:\.{1,3}[0-9]{1,20})+|(?:,[0-9]{1,20})+"  # a ratio or time, a version, a list without spaces
     r"|/[0-9]{1,4}/[0-9]{1,4}|-[0-9]{1,2}-[0-9]{1,4}(?![0-9])"
     r"|[ ]?[\u2013\u2014][ ]?[0-9.,]{1,20}"
     r"|[ ]?(?:\u00b1|\\pm|\+/-)[ ]?[0-9.]{0,20}"
