@@ -115,11 +115,26 @@ FRAGMENTS = [
     *("- pears\n", "* ", "1. ", "; ", " and ", "[1, 2.0]", '["a"', '{"a": 1.0}', '"b": [', "null", "true", ": "),
     *('{"name": "f", "arguments": ', "<tool_call>", "</tool_call>", "f(a=1)", "f(", "a=1"),
     *("```python\n", "def f(a):\n    return a\n", "lambda a: a", "x = 1\n", "    ", "# c\n"),
+    *(
+        "Actually, ",
+        "It's ",
+        "June ",
+        " and a half",
+        " feet ",
+        "\u2713",
+        "Answer:",
+        ", not ",
+        " who ",
+        "N/A",
+        "- ",
+        "!",
+    ),
     *("[0, 0, 10, 10]", "(3, 4)", "<box>", "</box>", "<point>", "bbox_2d", "[1e999, 2]"),
 ]
 HOSTILE = sorted(
     {
         *FRAGMENTS,
+        *("5 feet 3 inches ", "B \u2713\n", "The answer is\n", "(12 x 3) ", "The a of b is C ", "{a\\choose ", ")/"),
         *(
             "9",
             "1,",

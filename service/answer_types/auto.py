@@ -15,13 +15,13 @@ from service.answer_types.boxes import Boxes
 from service.answer_types.choice import Choice
 from service.answer_types.date import Date
 from service.answer_types.enumeration import List
-from service.answer_types.evident import askable, evident, said
+from service.answer_types.evident import askable, asked_for, evident, said
 from service.answer_types.json_value import JsonValue
 from service.answer_types.mathematics import Math, looks_like_math
 from service.answer_types.nonanswers import gives_none
 from service.answer_types.number import Number
 from service.answer_types.numerals import find_quantities, plain_fractions, read_quantity
-from service.answer_types.options import offered
+from service.answer_types.options import Offered, offered, yes_or_no
 from service.answer_types.restating import amount_of, concludes
 from service.answer_types.source_code import Code
 from service.answer_types.text import Text
@@ -40,6 +40,7 @@ _AMOUNT = re.compile(
 )
 _STATED_CHARS = 80
 _MOST_NUMBERS = 20
+_JOINT = re.compile(r",[ ]?(?:and[ ]|or[ ])?|[ ](?:and|or)[ ]")
 _TYPES: dict[str, type[AnswerType]] = {"number": Number, "choice": Choice, "text": Text, "math": Math}
 _EVIDENT: dict[str, type[AnswerType]] = {
     "tool_call": ToolCall,
@@ -71,14 +72,15 @@ class Auto:
     """Decides which answer type a request has; the same for the same completions in any order.
 
     `choice` where the request gives `choices` or the question lists options on lines of their own; also where the
-    question has options within a line ((A) … (B) …, "True, False or Uncertain") and at least half of the completions
-    answer with one. Then a type of which there is no doubt in more than half of the completions: `tool_call` (tags, or
-    nothing but a call in JSON); and where the question asks for it `boxes` (tags, or JSON keys such as "bbox_2d"),
-    `list` (a JSON array, or short bullets at the end), `json` (nothing but JSON that marks no "answer"), `code`
-    (Python) and `date` (one day that can be read in one way only). Else the shape of the completions' answers decides:
-    `number` or `math` if at least half are numbers or formulas (`math` if more than one in five of these is a formula),
-    otherwise `text`. An unmarked short sentence that says one number ("It is 1/2") is a number. Completions that give
-    no answer ("I don't know", a refusal: the closed list of nonanswers.py) decide nothing and do not vote.
+    question has options within a line ((A) … (B) …, "True, False or Uncertain") or asks for yes or no, and at least
+    half of the completions answer with one. Then a type of which there is no doubt in more than half of the
+    completions: `tool_call` (tags, or nothing but a call in JSON) and `json` (nothing but JSON that marks no
+    "answer"; unasked for only objects, without reasons in them); and where the question asks for it `boxes` (tags,
+    or JSON keys such as "bbox_2d"), `list` (a JSON array, or short bullets at the end), `code` (Python) and `date`
+    (one day that can be read in one way only). Else the shape of the completions' answers decides: `number` or
+    `math` if at least half are numbers or formulas (`math` if more than one in five of these is a formula),
+    otherwise `text`. An unmarked short sentence that says one number ("It is 1/2") is a number. Completions that
+    give no answer ("I don't know", a refusal: the closed list of nonanswers.py) decide nothing and do not vote.
     """
 
     name: str = "auto"
@@ -98,15 +100,15 @@ class Auto:
     def foreseen(self, task: Task) -> tuple[str, ...]:
         """The names of the types that the question leaves open, whatever comes.
 
-        Without `tool_call`: no question asks for it, and it is decided on by what comes alone.
+        Without `tool_call`, and without `json` where nothing asks for it: these are decided on by what comes alone.
         """
-        closed = offered(task) is None
+        closed = _options(task) is None
         plain = tuple(name for name in _TYPES if not (closed and name == "choice"))
-        return (*plain, *(name for name in askable(task.question) if name != "tool_call"))
+        return (*plain, *(name for name in _EVIDENT if name in asked_for(task.question)))
 
     def alternatives(self, task: Task, texts: Iterable[str], to_come: int) -> tuple[AnswerType, ...]:
         """Every type that `resolve` may decide on for this task once so many more completions are there."""
-        closed = offered(task) is None
+        closed = _options(task) is None
         plain = [kind() for name, kind in _TYPES.items() if not (closed and name == "choice")]
         usable = _usable_of(texts, self._memo)
         names = askable(task.question)
@@ -129,7 +131,7 @@ def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decisi
     `memo` keeps what was seen in each text between calls for one task, so that asking after every arrival costs no more
     than asking once.
     """
-    options = offered(task)
+    options = _options(task)
     if options and options.certain:
         return Decision("choice", options.why, FOR_GOOD)
     memo = {} if memo is None else memo
@@ -151,6 +153,10 @@ def decide(task: Task, texts: Iterable[str], memo: Memo | None = None) -> Decisi
     asks_list = "list" in names
     counts = Counter(_once(memo, "shape", text, lambda seen: _shape(seen, asks_amount, asks_list)) for text in usable)
     return _decision(counts["number"], counts["math"], counts["text"], settled)
+
+
+def _options(task: Task) -> Offered | None:
+    return offered(task) or yes_or_no(task.question)
 
 
 def _usable_of(texts: Iterable[str], memo: Memo) -> list[str]:
@@ -190,6 +196,9 @@ def _chooses(text: str, task: Task) -> bool:
     """True if the best-marked answer of the completion, or else its last line, names an option, or it chooses one."""
     text = _visible(text)
     choice = Choice()
+    if offered(task) is None:
+        found = choice.extract(text, task)
+        return found is not None and found.answer in ("Yes", "No") and found.evidence != "last_mention"
     if choice.extract(_marked(text) or reading.last_line(text), task) is not None:
         return True
     found = choice.extract(text, task)
@@ -220,7 +229,9 @@ def _shape(text: str, asks_amount: bool, asks_list: bool) -> Shape:
     value = reading.unwrap(bare.rpartition("=")[2])
     if read_quantity(bare) or (value and read_quantity(value)) or (not marked and _states_amount(segment, window)):
         return "number"
-    if marked and (looks_like_math(segment) or (_several(bare) and not asks_list)):
+    if (marked or bare == reading.unwrap(window)) and _several(bare) and not asks_list:
+        return "math"
+    if marked and looks_like_math(segment):
         return "math"
     if asks_amount and next(find_quantities(segment), None):
         return "number"
@@ -249,7 +260,7 @@ def _states_amount(line: str, text: str) -> bool:
 
 def _several(bare: str) -> bool:
     """True for several numbers in a row or a set, such as "1, 2" or "\\{1, 2\\}"."""
-    parts = bare.removeprefix("\\{").removesuffix("\\}").strip("{}()[] ").split(",", _MOST_NUMBERS)
+    parts = _JOINT.split(bare.removeprefix("\\{").removesuffix("\\}").strip("{}()[] "), _MOST_NUMBERS)
     return 1 < len(parts) <= _MOST_NUMBERS and all(read_quantity(reading.unwrap(part)) for part in parts)
 
 

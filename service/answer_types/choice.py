@@ -11,10 +11,12 @@ from service.answer_types import reading
 from service.answer_types.base import Options
 from service.answer_types.concluding import (
     AGAINST,
-    BEFORE_AGAINST,
     chosen_letters,
+    corrected_letters,
+    is_rejected,
     lone_verdict,
     praised_letters,
+    turned,
 )
 from service.answer_types.nonanswers import gives_none
 from service.answer_types.numerals import read_quantity
@@ -25,9 +27,9 @@ from service.candidates import Extraction, Task
 
 _LEAD = re.compile(
     r"(?:(?:the|la|le|el|o|a|die|der|das|het|de)\s|l['\u2019])?(?:correct\s|right\s|best\s)?"
-    r"(?:option|choice|answer|letter|statement|opci[\u00f3o]n|lettre|letra|lettera|opzione"
+    r"(?:option|choice|answer|ans|letter|statement|correct|solution|opci[\u00f3o]n|lettre|letra|lettera|opzione"
     r"|op\u00e7\u00e3o|buchstabe|antwort|optie|\u9009\u9879)"
-    r"\b(?:\sis)?[\s:*]{0,4}|(?:la|le|el|il|die|a|o)\s(?=(?-i:[A-Z]\b|\())",
+    r"\b(?:\sis)?[\s:.*]{0,4}|(?:la|le|el|il|die|a|o)\s(?=(?-i:[A-Z]\b|\())",
     re.IGNORECASE,
 )
 _LETTER = re.compile(
@@ -46,8 +48,14 @@ _INSIDE = re.compile(
 _FIRST_WORD = re.compile(
     r"[\s*_\"'`]{0,6}([^\s,.:;!*\"'\u2014-][^,.:;!*\n\u2014]{0,60})[*_\"'`]{0,3}(?:[,.:;!*]|\s\u2014|\u2014)"
 )
-_ASIDE = re.compile(
-    r"\bwhether\b.*|(?:,| and) not [^,.;)]*|\b(?:rather than|instead of|unlike) [^,.;)]*", re.IGNORECASE
+_SURELY = re.compile(
+    r"\A[\s*_]{0,6}(?:[-\u2022]\s{0,3}(?=[(A-Z])|(?:definitely|probably|clearly|obviously|surely|certainly|likely|okay|ok"
+    r"|sure|well|of course|only|simply|yes)[,!:.]?[ ]{1,3}(?=(?-i:[A-Z](?![a-z]))|[(*]))",
+    re.IGNORECASE,
+)
+"""What stands before a letter that is the whole of a short answer: a bullet, or how sure it is."""
+_ARROW = re.compile(
+    r"\A\s{0,4}(?:#{1,6}[ ]|[=-]{1,2}>|[\u2192\u21d2\u2234\u2705\u2713\u2714\u27a1\u25b6]\ufe0f?)[ ]{0,4}"
 )
 _OPEN_FORMS = ("uncertain", "unknown", "undetermined")
 _OPEN_WORDS: tuple[str, ...] = (
@@ -58,9 +66,6 @@ _OPEN_WORDS: tuple[str, ...] = (
     "cannot determine",
 )
 _OPEN_WORDS += ("indeterminate", "not enough information", "insufficient information", "neither true nor false")
-_DENIED = re.compile(r"\bnot[ ](true|false|correct|incorrect|valid|invalid|right|wrong)\b", re.IGNORECASE)
-_OTHER = {"true": "false", "correct": "incorrect", "valid": "invalid", "right": "wrong"}
-_OTHER |= {other: one for one, other in _OTHER.items()}
 _DEFAULT_LETTERS = tuple(LETTERS[:10])
 _DEFAULT_LABELS = ("Yes", "No", "True", "False", "Uncertain", "Unknown")
 _FREE = Offered(
@@ -83,11 +88,12 @@ class Choice:
     Without any options: A to J, yes, no, true, false, uncertain, unknown.
 
     Evidence, in this order: `boxed`, `json` (also after the keys "choice", "option" and the like), `whole` (the
-    completion is an option), `phrase`, `hashes`, `concluded` (a late sentence chooses a letter: "I'd go with B.", or a
-    list of the options says "yes" to one), `first_line` (nothing but an option, and then the reasons), `concluded` (one
-    of the last three sentences calls a letter right), `last_line` (it begins with a letter or is an option),
-    `last_letter` (a dressed letter in the last 4,000 characters that is not rejected there), `first_word` (an option's
-    text before the first comma or full stop), `last_mention` (the only option's text that the last line mentions).
+    completion is an option), `phrase` (but `concluded` where "Actually, …" puts another letter in its place), `hashes`,
+    `concluded` (a late sentence chooses a letter: "I'd go with B.", or a list of the options says "yes" to one),
+    `first_line` (nothing but an option, and then the reasons), `concluded` (one of the last three sentences calls a
+    letter right), `last_line` (it begins with a letter or is an option), `last_letter` (a dressed letter in the last
+    4,000 characters that is not rejected there), `first_word` (an option's text before the first comma or full stop),
+    `last_mention` (the only option's text that the last line mentions).
     """
 
     name: str = "choice"
@@ -105,7 +111,7 @@ class Choice:
         if choosing is None:
             choosing = self._made[task] = Choosing(offered(task) or _FREE, task.shown)
         text = reading.window(text)
-        unmarked = () if gives_none(text.strip()) else choosing.places(text)
+        unmarked = () if gives_none(text.strip()) or reading.leaves_blank(text) else choosing.places(text)
         for evidence, place, spelling in chain(choosing.marked(text), unmarked):
             if place is not None:
                 return Extraction(choosing.of.answers[place], spelling[:200], evidence)
@@ -147,10 +153,15 @@ class Choosing:
         if (box := reading.boxed(text)) is not None:
             yield "boxed", self.segment(box), box
         for value in reading.json_answers(text, chosen=True):
-            yield "json", self.segment(value), value
-        yield "whole", self._alone(text), text
+            yield "json", self.segment(_only_item(value)), value
+        yield "whole", self.whole(text) if len(text) <= reading.MAX_ANSWER_CHARS else None, text
+        cued = False
         for line in reading.phrases(text):
+            for letter, sentence in () if cued else corrected_letters(text[text.rfind(line) :]):
+                yield "concluded", self._letters.get(letter), sentence
+            cued = True
             yield "phrase", self.phrase(line), line
+        yield "whole", self._alone(text), text
         for line in reading.hashes(text):
             yield "hashes", self.segment(line), line
 
@@ -159,16 +170,17 @@ class Choosing:
         tail = text[-reading.TAIL_CHARS :]
         for letter, sentence in chosen_letters(tail):
             yield "concluded", self._letters.get(letter), sentence
-        if (right := lone_verdict(tail)) is not None:
+        if (right := lone_verdict(tail, plain=not any(map(is_label, self.of.texts)))) is not None:
             yield "concluded", self._letters.get(right), right
         first = text.lstrip()[: reading.MAX_ANSWER_CHARS].partition("\n")
         yield "first_line", self.first_line(first[0], first[2]), first[0]
         for letter, sentence in praised_letters(tail):
             yield "concluded", self._letters.get(letter), sentence
-        line = reading.last_line(text)
+        line = _ARROW.sub("", reading.last_line(text), count=1)
         yield "last_line", None if AGAINST.match(line.lstrip("*_([ ")[1:]) else self.opening(line), line
+        yield "last_line", self._alone(line), line
         for found in reversed(list(_INSIDE.finditer(tail))[-reading.MAX_CUES :]):
-            if not _is_rejected(found):
+            if not is_rejected(found):
                 yield "last_letter", self._letters.get(_letter(found)), found[0]
         yield from self._in_words(without_reasons(text))
 
@@ -187,7 +199,7 @@ class Choosing:
         """The option that a line is nothing but: its letter, its text, or both."""
         if len(line) > reading.MAX_ANSWER_CHARS or (place := self.whole(line)) is not None:
             return self.whole(line)
-        bare = reading.unwrap(line)
+        bare = reading.unwrap(_SURELY.sub("", line, count=1))
         bare = _LEAD.sub("", bare, count=1) if _LEAD.match(bare) else bare
         if (place := self.whole(bare)) is not None:
             return place
@@ -258,7 +270,7 @@ class Choosing:
 
     def only_mention(self, line: str) -> int | None:
         """The option that the line mentions, where it mentions no other; "not true" mentions "false"."""
-        mentioned = {self._texts[found] for found in self._mentions(_turned(line))}
+        mentioned = {self._texts[found] for found in self._mentions(turned(line))}
         return mentioned.pop() if len(mentioned) == 1 else None
 
     def _inside(self, segment: str) -> int | None:
@@ -273,16 +285,9 @@ class Choosing:
         return self._mention.findall(normal_form(segment)) if self._mention else []
 
 
-def _is_rejected(found: re.Match[str]) -> bool:
-    """True for the letter of an option that its sentence rules out: "not (C)", "(C) is wrong"."""
-    text = found.string
-    before = text[max(0, found.start() - 30) : found.start()]
-    return BEFORE_AGAINST.search(before) is not None or AGAINST.match(text, found.end()) is not None
-
-
-def _turned(line: str) -> str:
-    """The line with a verdict that is denied turned into the other one, and without what it says of other options."""
-    return _ASIDE.sub("", _DENIED.sub(lambda denied: _OTHER[denied[1].lower()], line))
+def _only_item(value: str) -> str:
+    """The one item of a JSON array."""
+    return value[1:-1].strip(" \"'") if value.startswith("[") and value.endswith("]") and "," not in value else value
 
 
 def _letter(found: re.Match[str]) -> str:

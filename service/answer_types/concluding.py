@@ -25,7 +25,7 @@ _TAKEN = re.compile(
     r"\b(?:choose|chose|choosing|pick(?:ed)?|select(?:ed|ion)?|go(?:ing)? with|going for|go for"
     r"|opt for|settle on|vote for"
     r"|answer with|lean(?:ing)? towards?|conclude(?: that)?(?: it(?:'s| is))?|stick with"
-    r"|final answer)[*_]{0,2}[ :*]{1,4}"
+    r"|final answer|leaves(?: us)?(?: with)?|left with)[*_]{0,2}[ :*]{1,4}"
     rf"(?:(?:the )?{_THING}[ ])?{_LETTER}",
     re.IGNORECASE,
 )
@@ -34,7 +34,8 @@ _PRAISED = re.compile(
     rf"|looks|must be|would be|should be|appears)"
     r"[ ](?:to be |the |a |an |indeed |clearly |therefore |definitely |thus |only |one |most |more "
     r"|likely |probably |also ){0,4}"
-    r"[*_]{0,2}(?:correct|right|best|better|appropriate|answer)\b(?! for| that| in| about)",
+    r"[*_]{0,2}(?:correct|right|best|better|appropriate|answer|(?<=most )(?:accurate|suitable|plausible|fitting|likely"
+    r"|reasonable|logical))\b(?! for| that| in| about)",
     re.IGNORECASE,
 )
 _THEREFORE = re.compile(
@@ -54,10 +55,16 @@ _BARE = re.compile(
     rf"(?:(?:the )?{_THING}[ ])?{_LETTER}[*_\"')\]]{{0,4}}(?:[.!,]|$)",
     re.IGNORECASE,
 )
+_ONLY = re.compile(
+    rf"(?:^|[\s,;])only (?:{_THING} )?{_LETTER}[*_\"')\]]{{0,4}} "
+    r"(?:fits|works|holds|matches|satisfies|applies|remains|is left)\b",
+    re.IGNORECASE,
+)
 _STRONG = (_NAMED, _TAKEN, _THEREFORE, _CHOSEN)
-_WEAK = (_PRAISED, _BARE)
+_WEAK = (_PRAISED, _BARE, _ONLY)
 _NOT = re.compile(
-    r"\b(?:not|never|cannot|can't|don't|doesn't|didn't|isn't|wouldn't|won't|neither|nor|if|whether|why)\b",
+    r"\b(?:not|never|cannot|can't|don't|doesn't|didn't|isn't|wouldn't|won't|neither|nor)\b(?!.{0,30}[,;]\s?(?:so|but|it|it's"
+    r"|it\u2019s|thus|hence|therefore)\b)|\b(?:if|whether|why)\b",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[.!?\u3002](?:[*_\"')\]]{0,4})\s|\n")
@@ -66,7 +73,7 @@ _HINTS = re.compile(
     r"|opt for|settle|vote for|lean|conclu|stick with"
     r"|true|valid|accurate|appropriate|plausible|therefore|thus|\bso\b|hence|consequently|ergo|final"
     r"|overall|verdict|in short"
-    r"|conclusion|verdict|\u9009|\bi \w|\bi'd|\bit\b|\bthis\b|\bthat\b|statement",
+    r"|\bonly\b|conclusion|\u9009|\bi \w|\bi'd|\bit\b|\bthis\b|\bthat\b|statement",
     re.IGNORECASE,
 )
 _VERDICT = re.compile(
@@ -74,6 +81,13 @@ _VERDICT = re.compile(
     r"|choice )?[(\[]?([A-Z])[)\].:*_]{1,4}[^\n]{0,300}?(?:[:\-\u2013\u2014=(]|\u2192|->)[ *_]{0,4}"
     r"(?:(?P<yes>yes|correct|true|right|\u2713|\u2714|\u2705)|(?P<no>no|incorrect|wrong|false"
     r"|not [^\n]{1,60}|\u2717|\u2718|\u274c))[ .)!*_\ufe0f]{0,5}$",
+    re.IGNORECASE,
+)
+_PLAIN_VERDICT = re.compile(
+    r"[ \t*_\-\u2022>]{0,8}[(\[]?([A-Z])(?:[)\].:*_]{1,4}[ *_]{1,4}"
+    r"(?:(?P<yes>yes|correct|right|true)|(?P<no>no|incorrect|wrong|false|not correct))"
+    r"|[)\].:*_ ]{1,4}(?:(?P<tick>[\u2713\u2714\u2705])|(?P<cross>[\u2717\u2718\u274c])))"
+    r"[ .)!*_\ufe0f]{0,5}$",
     re.IGNORECASE,
 )
 _TICKED = re.compile(
@@ -93,6 +107,34 @@ BEFORE_AGAINST = re.compile(
     re.IGNORECASE,
 )
 """What stands before an option that a sentence rejects."""
+
+
+_ASIDE = re.compile(
+    r"\bwhether\b.*|(?:^|,| and) ?not (?!true\b|false\b)[^,.;:)]*|\b(?:rather than|instead of|unlike) [^,.;)]*",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"\b(?:not|cannot be|can't be|could not be|isn't)[ ](true|false|correct|incorrect|valid|invalid|right|wrong)\b",
+    re.IGNORECASE,
+)
+_OTHER = {"true": "false", "correct": "incorrect", "valid": "invalid", "right": "wrong"}
+_OTHER |= {other: one for one, other in _OTHER.items()}
+_CORRECTED = re.compile(
+    r"(?:^|[.!?\n][*_\"')\]]{0,3}\s{1,4})(?:actually|wait|correction|no,|hmm|hold on|on second thoughts?"
+    r"|scratch that|sorry|oops|let me correct|i made (?:a|an) (?:mistake|error)|i was wrong|my mistake)\b",
+    re.IGNORECASE,
+)
+_MAX_CORRECTION_CHARS = 1_000
+
+
+def corrected_letters(text: str) -> Iterator[tuple[str, str]]:
+    """The letters chosen in what follows "Actually," and the like at the end of a text, last first: what was said
+    before is taken back."""
+    tail = text[-_MAX_CORRECTION_CHARS:]
+    for place in list(_CORRECTED.finditer(tail))[-1:]:
+        rest = tail[place.start() :].lstrip(".!? \n*_\"')]")
+        yield from chosen_letters(rest)
+        yield from praised_letters(rest)
 
 
 def chosen_letters(text: str) -> Iterator[tuple[str, str]]:
@@ -116,11 +158,30 @@ def _letters(text: str, patterns: tuple[re.Pattern[str], ...], most: int) -> Ite
                 break
 
 
-def lone_verdict(text: str) -> str | None:
-    """The one letter that a list of the options ticks, or says yes to beside others ("B) Paris: yes"); else None."""
+def lone_verdict(text: str, plain: bool = True) -> str | None:
+    """The one letter that a list of the options ticks, or says yes to beside others ("B) Paris: yes"); else None.
+
+    `plain`: "B: yes" is a verdict too; not where an option's own text is "yes".
+    """
     lines = [line[:_MAX_SENTENCE_CHARS] for line in text.splitlines()[-40:]]
     found = [verdict for line in lines if (verdict := _VERDICT.fullmatch(line))]
-    right = {verdict[1].upper() for verdict in found if verdict["yes"]}
     ticked = {tick[1] for line in lines if (tick := _TICKED.fullmatch(line))}
+    if plain and not found and not ticked:
+        bare = [verdict for line in lines if (verdict := _PLAIN_VERDICT.fullmatch(line))]
+        right = {verdict[1].upper() for verdict in bare if verdict["yes"] or verdict["tick"]}
+        return right.pop() if len(bare) > 1 and len(right) == 1 else None
+    right = {verdict[1].upper() for verdict in found if verdict["yes"]}
     said = ticked or (right if len(found) > 1 else set())
     return said.pop() if len(said) == 1 else None
+
+
+def is_rejected(found: re.Match[str]) -> bool:
+    """True for the letter of an option that its sentence rules out: "not (C)", "(C) is wrong"."""
+    text = found.string
+    before = text[max(0, found.start() - 30) : found.start()]
+    return BEFORE_AGAINST.search(before) is not None or AGAINST.match(text, found.end()) is not None
+
+
+def turned(line: str) -> str:
+    """The line with a verdict that is denied turned into the other one, and without what it says of other options."""
+    return _ASIDE.sub("", _DENIED.sub(lambda denied: _OTHER[denied[1].lower()], line))

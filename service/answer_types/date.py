@@ -36,7 +36,8 @@ _YEAR = re.compile(
     re.IGNORECASE,
 )
 _YEAR_SAID = re.compile(
-    r"\b(?:in|since|the year|year (?:is|was)|until|of|dates? (?:to|from|back to)|back to)[ ](?:the year )?"
+    r"(?:\b(?:in|since|the year|year (?:is|was)|it (?:is|was)|until|of|dates? (?:to|from|back to)|back to)"
+    r"|\b[Ii]t['\u2019]s)[ ](?:the year )?"
     r"([12][0-9]{3})(?: ?(?:AD|CE)\b)?"
     r"(?=[.,;:!?)\n]|[ ](?:and|when|at|by|with|after|as|for|because|during|on)\b|[ ]\(|\Z)",
     re.IGNORECASE,
@@ -77,6 +78,8 @@ class Date:
         """The date that the completion answers with, or None."""
         text = reading.window(text)
         day_first = self._day_first(task)
+        if reading.leaves_blank(text):
+            return None
         for evidence, segment in reading.marked(text):
             return _lone(segment, evidence, day_first)
         if whole := _whole(text, "whole", day_first):
@@ -110,6 +113,7 @@ class Date:
 
 def _whole(segment: str, evidence: str, day_first: bool) -> Extraction | None:
     bare = reading.unwrap(plain(reading.unwrap(segment)))
+    bare = bare[1:-1].strip() if bare.startswith("(") and bare.endswith(")") else bare
     if (year := _YEAR.fullmatch(bare)) and int(year[1]):
         return Extraction(year[1], bare, evidence)
     found = _DATE.fullmatch(bare)

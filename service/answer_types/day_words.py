@@ -41,7 +41,9 @@ _SPELLED = re.compile(
 _ABBREVIATED = re.compile(r"\b(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.", re.IGNORECASE)
 _DASH = re.compile(r"(?<=[0-9A-Za-z])[\u2010-\u2013\u2212](?=[0-9A-Za-z])")
 _RAISED = re.compile(
-    r"(?<=[0-9])(?:\^\{?(?:\\text\{)?|<sup>|\\textsuperscript\{)(st|nd|rd|th)(?:\}{1,2}|</sup>|\b)", re.IGNORECASE
+    r"(?<=\b1)(?:er|\u00ba|\u00b0)(?=[ ][^\W\d_])"
+    r"|(?<=[0-9])(?:\^\{?(?:\\text\{)?|<sup>|\\textsuperscript\{)(st|nd|rd|th)(?:\}{1,2}|</sup>|\b)",
+    re.IGNORECASE,
 )
 _WRAPPED = re.compile(r"\\(?:text|mathrm|textbf)\{([^{}]{0,60})\}")
 _SPACES = re.compile(r"(?:[ \t\u00a0\u2009\u202f~]|\\[ ,])+")
@@ -52,7 +54,7 @@ def plain(text: str) -> str:
 
     Days in words become figures, dashes hyphens.
     """
-    text = _WRAPPED.sub(r"\1", _RAISED.sub(r"\1", text.replace("*", "").replace("_", "")))
+    text = _WRAPPED.sub(r"\1", _RAISED.sub(lambda mark: mark[1] or "", text.replace("*", "").replace("_", "")))
     text = _SPACES.sub(" ", _ABBREVIATED.sub(r"\1", _DASH.sub("-", text)))
     return _SPELLED.sub(lambda day: _DAYS[(day[1] or day[2]).lower()], text)
 

@@ -46,10 +46,16 @@ _SAID = {
     "tool_call": "call a tool",
     "boxes": "mark a place as the question asks",
     "list": "give a list as the question asks",
-    "json": "are JSON as the question asks",
+    "json": "are JSON and nothing else",
     "code": "are Python as the question asks",
     "date": "answer with a day as the question asks",
 }
+_UNASKED = frozenset(("tool_call", "json"))
+"""Types that completions may be of whatever the question says."""
+_REASONED = re.compile(
+    r"answer|reason|explanation|thought|thinking|rationale|analysis|steps|justification", re.IGNORECASE
+)
+"""Keys of an object that tells how it came to its answer, beside that answer."""
 _TAGGED = re.compile(r"<(?:tool_call|function_call|tool_use)>")
 _CALLS = re.compile(r'"(?:arguments|tool_calls|function_call)"\s{0,4}:')
 _STATEMENT = re.compile(r"^[ \t]{0,40}(?:def|class|return|for|while|if|import|from|with|try)\b", re.MULTILINE)
@@ -59,9 +65,15 @@ _MAX_ITEM_CHARS = 100
 
 @lru_cache(maxsize=64)  # asked after every arrival, of the few questions that are in progress
 def askable(question: str) -> tuple[str, ...]:
-    """The types that `evident` may find in completions to this question; tools may be called whatever it asks."""
+    """The types that `evident` may find in completions to this question; some whatever it asks."""
+    asked = asked_for(question)
+    return tuple(name for name in EVIDENT if name in _UNASKED or name in asked)
+
+
+def asked_for(question: str) -> frozenset[str]:
+    """The types that the question itself asks for."""
     asked = question[-reading.WINDOW_CHARS :]
-    return tuple(name for name in EVIDENT if name not in _ASKS or _ASKS[name].search(asked))
+    return frozenset(name for name, form in _ASKS.items() if form.search(asked))
 
 
 def evident(text: str, marked: str, task: Task, names: tuple[str, ...]) -> str:
@@ -101,10 +113,18 @@ def _lists(text: str, marked: str, task: Task) -> bool:
     lines = [line for line in text[-reading.TAIL_CHARS :].splitlines() if line.strip()]
     bullets = [line for line in lines[-2:] if _BULLET.match(line)]
     if len(bullets) < 2:
-        return False
+        return _enumerates_numbers(text, task)
     found = List().extract(text, task)
     items = read(found.answer) if found and found.evidence == "bullets" else None
     return items is not None and isinstance(items.value, list) and all(_is_item(item) for item in items.value)
+
+
+def _enumerates_numbers(text: str, task: Task) -> bool:
+    """True for a short text that is nothing but several numbers: "7 and 8"."""
+    found = List().extract(text, task) if len(text) <= _MAX_ITEM_CHARS else None
+    items = read(found.answer) if found and found.evidence == "enumeration" else None
+    held = items.value if items else None
+    return isinstance(held, list) and len(held) > 1 and not any(isinstance(item, str) for item in held)
 
 
 def _is_item(item: Json) -> bool:
@@ -113,7 +133,14 @@ def _is_item(item: Json) -> bool:
 
 
 def _is_json(text: str, marked: str, task: Task) -> bool:
-    return isinstance(_whole(text), dict | list) and JsonValue().extract(text, task) is not None
+    """True for JSON that is asked for; where it is not, for an object, or several, without reasons and an "answer"."""
+    held = _whole(text)
+    if not isinstance(held, dict | list) or JsonValue().extract(text, task) is None:
+        return False
+    if _ASKS["json"].search(task.question[-reading.WINDOW_CHARS :]):
+        return True
+    objects = held if isinstance(held, list) else [held]
+    return bool(objects) and all(isinstance(each, dict) and not any(map(_REASONED.search, each)) for each in objects)
 
 
 def _is_code(text: str, marked: str, task: Task) -> bool:

@@ -51,13 +51,14 @@ _SHORT_FRACTIONS = (
 _SHORT_ROOT = re.compile(r"\\sqrt(\[[0-9a-z]{1,3}\])?([0-9a-zA-Z])")
 _ODD_ROOT = re.compile(r"\\sqrt\[([1-9]?[13579])\]\{([a-zA-Z])\^\{?([0-9]{1,3})\}?\}")
 _LONE_SCRIPT = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
-_SLASH = re.compile(r"(?<![0-9a-zA-Z)}])(-?)([0-9]{1,50})/([0-9]{1,50})(?![0-9a-zA-Z({/])")
+_SLASH = re.compile(r"(?<![0-9a-zA-Z)}^_])(-?)([0-9]{1,50})/([0-9]{1,50})(?![0-9a-zA-Z({/])")
 _SHARE = re.compile(r"(?<![0-9a-zA-Z)}^_./])([0-9]{1,50})/([0-9]{1,50})[\s~*]{1,3}(?=[a-zA-Z\\(])")
 _DECIMAL = re.compile(r"(?<![0-9.])0?(\.[0-9]+)")
 _PLUS = re.compile(r"(^|[,(\[{=])\+(?=[0-9a-z\\.])")
 _MATRIX = re.compile(r"\\(begin|end)\{[bp]?(?:small)?matrix\}")
 _ARRAY = re.compile(r"[(\[]\\begin\{array\}\{[clr|]{0,20}\}(.{0,1000}?)\\end\{array\}[)\]]", re.DOTALL)
 _ROW_END = re.compile(r"\\\\(?:\[[0-9.a-z]{1,8}\])?(\\end\{)?")
+_CHOOSE = re.compile(r"\{([^{}]{1,40}?)\\choose(?![a-zA-Z])\s?([^{}]{1,40})\}")
 _CASES = re.compile(r"\\begin\{cases\}([^&]{1,1000})\\end\{cases\}")
 _BASE = re.compile(r"[0-9A-Za-z]{1,100}_\{?([0-9]{1,2})\}?")
 _SPELLED: tuple[tuple[str, str], ...] = (
@@ -113,6 +114,7 @@ def _rewritten(expression: str) -> str:
     expression = _STYLED.sub(r" \1 ", as_commands(expression))
     for spelled, one in _SPELLED:
         expression = expression.replace(spelled, one)
+    expression = _CHOOSE.sub(r"\\binom{\1}{\2}", expression)
     expression = _LONGER.sub(lambda sign: f"\\{(sign[1] or sign[2])[0]}e", expression)
     expression = _DROPPED.sub("", expression)
     expression = _DEGREES.sub("^\\\\circ " if _TRIGONOMETRY.search(expression) else "", expression)

@@ -9,13 +9,17 @@ from pydantic import BaseModel
 from service.answer_types import reading
 from service.answer_types.base import Options
 from service.answer_types.expressions import canonical, unit_of, unwrap
+from service.answer_types.nonanswers import gives_none
 from service.answer_types.numerals import read_quantity
 from service.answer_types.plain_math import as_commands
 from service.answer_types.prose import has_words
+from service.answer_types.restating import amount_of
+from service.answer_types.unanswered import ends_on_cue, is_junk
 from service.candidates import Extraction, Task
 
 _MARKS = (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
-_PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}[.,;:]?|[aAI]")
+_PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}[.,;:]?|[aAI]|[a-zA-Z]{1,10}['\u2019](?:s|re|d|ll|ve|m)")
+_MONTH = re.compile(r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}[.,]?", re.IGNORECASE)
 _WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
 _LINKED = re.compile(r"(?:\$|\\\))(?P<link>\s{0,3},?\s{0,3}(?:and|or)\s{0,3}|\s{0,3},\s{0,3})\Z")
 _MARKS_OF_MATH = re.compile(
@@ -31,6 +35,7 @@ _REMEMBERED = 512
 """Samples of one question answer alike: a spelling is put into its canonical form once."""
 _IS_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '\u2019-][^\W\d_]+){0,30}")
 _NUMBERS = re.compile(r"-?[0-9][0-9./]{0,40}(?:,?[ ](?:and[ ]|or[ ])?-?[0-9][0-9./]{0,40}){1,20}")
+_FEW_WORDS = 3
 _NOTHING = frozenset(("", "null", "n/a"))
 _EXCLAIMED = re.compile(
     r"(?:(?:^|[a-zA-Z:] )-?\$?[0-9][0-9.,]{0,80}|=[^=]{0,80}[0-9]|[a-zA-Z]{2}|[a-zA-Z,] [a-zA-Z])\Z"
@@ -65,7 +70,10 @@ class Math:
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The expression that the completion answers with, or None."""
-        for evidence, spelling in _found(reading.window(text)):
+        text = reading.window(text)
+        if gives_none(text.strip()):
+            return None
+        for evidence, spelling in _found(text):
             spelling = spelling.strip()
             if len(spelling) <= reading.MAX_ANSWER_CHARS and (answer := _settled(spelling)):
                 key = answer.casefold() if _IS_WORDS.fullmatch(answer) else None
@@ -105,17 +113,21 @@ def _found(text: str) -> Iterator[tuple[str, str]]:
     for value in reading.json_answers(text):
         if value.lower() not in _NOTHING and _SAID.search(value):
             yield "json", value
-    if _left_open(text):
-        return
+    if not reading.leaves_blank(text) and not _left_open(text):
+        yield from _unmarked(text)
+
+
+def _unmarked(text: str) -> Iterator[tuple[str, str]]:
     for line in reading.hashes(text):  # after JSON: a heading of Markdown has the same mark
         yield "hashes", line
     whole = text.strip()
-    if 0 < len(whole) <= 300 and "\n" not in whole and _is_expression(whole):
+    if 0 < len(whole) <= 300 and "\n" not in whole and not is_junk(whole) and _is_expression(whole):
         yield "whole", _calm(whole)
     for line in reading.phrases(text):
         sentence = reading.first_sentence(reading.without_adverb(_without_bullet(line, text)))
         yield "phrase", _formula(sentence) or _calm(sentence)
-    yield from _last(text)
+    if not ends_on_cue(text):
+        yield from _last(text)
 
 
 def _last(text: str) -> Iterator[tuple[str, str]]:
@@ -124,7 +136,13 @@ def _last(text: str) -> Iterator[tuple[str, str]]:
         if formula:
             yield "last_formula", formula
     if 0 < len(line) <= 160 and _SAID.search(line):
-        yield "last_line", _calm(line)
+        yield "last_line", _bare_of(_calm(line))
+
+
+def _bare_of(line: str) -> str:
+    """The line; of "It's Friday" the few words behind."""
+    said = amount_of(line)
+    return said if len(said.split()) <= _FEW_WORDS else line
 
 
 def _left_open(text: str) -> bool:
@@ -151,6 +169,8 @@ def _unmarked_formula(line: str) -> str:
         start -= 1
     while start < len(pieces) and pieces[start] in ("and", "or"):
         start += 1
+    if start and start == len(pieces) - 1 and _MONTH.fullmatch(pieces[start - 1]):
+        return ""  # of "June 20" the figure is no answer
     tail = unwrap(" ".join(pieces[start:]))
     return tail if 0 < start < len(pieces) and len(tail) <= 160 and _is_expression(tail) else ""
 

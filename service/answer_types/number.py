@@ -42,7 +42,13 @@ _REASONS = frozenset(
 _EXPRESSION = frozenset("\\^+*=<>(){}[]|/")
 
 
-_SHARE = re.compile(r"an?[ ](half|third|quarter|fifth|tenth)(?:[ ]of[ ][a-z ]{1,60})?", re.IGNORECASE)
+_SHARE = re.compile(
+    r"(?:an?[ ](?=[a-z])|(?=half))(half|third|quarter|fifth|tenth)(?:[ ]of[ ][a-z ]{1,60})?", re.IGNORECASE
+)
+_OPERATION = re.compile(r"[ ]?[+*\u00d7\u00f7\u22c5][ ]?[$\\(]{0,2}[0-9]|[ ][-\u2212\u2013][ ]\$?[0-9]")
+_CHECK = re.compile(r"(?<=[^\W\d_] )\((?=[^()]{0,80}[-+*/\u00d7\u00f7=\u2212])[^()]{1,80}\)[\s.!*]{0,8}\Z")
+"""The calculation in brackets behind a result: "36 cookies (12 x 3)."."""
+_NOTE = re.compile(r"\n[\s*_>#\-]{0,8}(?:note|p\.?s\.?|sources?|references?)[\s*_]{0,4}:", re.IGNORECASE)
 _FACTORIAL = re.compile(r"[0-9)}]!+[\s$.)\\]{0,8}\Z")
 
 
@@ -91,6 +97,8 @@ class Number:
             found, settled = (None, True) if _is_factorial(segment, evidence) else _in_marked(segment)
             if found or settled:
                 return self._extraction(found, evidence)
+        if reading.leaves_blank(text):
+            return None
         if share := _SHARE.fullmatch(reading.unwrap(text)):
             text = f"one {share[1]}"
         if whole := read_quantity(reading.unwrap(text)):
@@ -99,7 +107,7 @@ class Number:
             found, settled = _in_phrase(_without_bullet(line, text))
             if found or settled:
                 return self._extraction(found, "phrase")
-        return self._extraction(last_figures(text[-reading.TAIL_CHARS :]), "last_number")
+        return self._extraction(_last_number(text[-reading.TAIL_CHARS :]), "last_number")
 
     def same(self, left: Extraction, right: Extraction) -> bool:
         """True if the values are equal, or within the tolerance of each other, and the units do not differ."""
@@ -156,7 +164,18 @@ def _in_phrase(line: str) -> tuple[Quantity | None, bool]:
     if first is None:
         return find_word_number(sentence), False
     end, number = first
-    return _result(sentence[end:]) or number, True
+    if result := _result(sentence[end:]):
+        return result, True
+    return (None if _OPERATION.match(sentence, end) else number), True
+
+
+def _last_number(tail: str) -> Quantity | None:
+    """The number in the last figures; of a note, or a calculation in brackets, that ends the text the one before it."""
+    note = _NOTE.search(tail)
+    tail = tail[: note.start()] if note and last_figures(tail[: note.start()]) else tail
+    check = _CHECK.search(tail[-120:])
+    before = last_figures(tail[: check.start() - min(len(tail), 120)]) if check else None
+    return before or last_figures(tail)
 
 
 def _without_bullet(line: str, text: str) -> str:

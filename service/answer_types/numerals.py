@@ -43,6 +43,8 @@ _REPEATING = re.compile(
     r"(?<![0-9.])(?P<whole>[0-9]{0,40})\.(?P<fixed>[0-9]{0,40})"
     r"(?:\\(?:overline|bar)[ ]?(?:\{[ ]?(?P<period>[0-9]{1,40})[ ]?\})|(?P<marked>(?:[0-9]\u0305){1,40}))"
 )
+_AND_A_PART = re.compile(r"(?<=[0-9])[ ]and[ ](?:an?|one)[ -](half|third|quarter|fifth|tenth)\b(?![ ]of\b)")
+_PARTS = {"half": "1/2", "third": "1/3", "quarter": "1/4", "fifth": "1/5", "tenth": "1/10"}
 _EURO_CENTS = re.compile(
     r"(?:(?<=\u20ac)|(?<=\u20ac )|(?<![0-9.,])(?<![0-9] )(?=[0-9]{1,9},[0-9]{2}[ ]?\u20ac))"
     r"([0-9]{1,9}),([0-9]{2})(?![0-9,])"
@@ -129,8 +131,10 @@ def print_number(value: Fraction) -> str:
 def plain_fractions(text: str) -> str:
     """The text with "½" and its like written as 1/2, repeating decimals as fractions, and figures of the usual width.
 
-    In "€12,50" and "12,50 €" the comma is the decimal one.
+    In "€12,50" and "12,50 €" the comma is the decimal one; "5 and a half" is 5 1/2.
     """
+    if " and a " in text or " and one" in text:
+        text = _AND_A_PART.sub(lambda part: f" {_PARTS[part[1]]}", text)
     if "\\overline" in text or "\\bar" in text or "\u0305" in text:
         text = _REPEATING.sub(_repeated, text)
     if text.isascii():

@@ -20,10 +20,16 @@ _CLOSED_SET = re.compile(
     rf"\b(?:{_LABELS})(?:[\"')]?(?:[ ]?[,/|][ ]?(?:or[ ]|and[ ])?|[ ]or[ ])[\"'(]?(?:{_LABELS})\b){{1,8}}",
     re.IGNORECASE,
 )
+_POLAR = re.compile(
+    r"(?:\A|[.!?:]\s{1,4}|\n)\s{0,4}(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|must)\s"
+    r"(?:(?!\b(?:or|what|which|who|whom|how|why|where|when|tell|explain|list|give|show)\b)[^?\n]){1,400}\?\s{0,8}\Z",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(rf"\b(?:{_LABELS})\b", re.IGNORECASE)
 _BEFORE_LETTER = frozenset(["", "(", "[", "-", "*", "- (", "* (", "**", "**("])
 _MAX_QUESTION_CHARS = 50_000
 _MAX_LISTED = 1_000
+_POLAR_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,14 @@ def offered(task: Task) -> Offered | None:
     if task.choices:
         return _from_choices(task.choices, task.question)
     return _listed(task.question) or _named(task.question)
+
+
+def yes_or_no(question: str) -> Offered | None:
+    """Yes and no, where the question ends by asking for one of them: "Is 7 prime?"."""
+    if not _POLAR.search(question[-_POLAR_CHARS:]):
+        return None
+    labels = ("Yes", "No")
+    return Offered(labels, ("", ""), labels, "the question asks for yes or no", certain=False)
 
 
 def is_label(form: str) -> bool:

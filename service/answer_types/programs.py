@@ -21,6 +21,7 @@ _OTHER = re.compile(
     r"|^(create|insert|select|with|update|delete|alter)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_DEFINING = ("def ", "class ", "lambda")
 _TEST = re.compile(r"test", re.IGNORECASE)
 _CODE_NAME = re.compile(
     r"\b([A-Za-z_]\w{0,99})[ ]?\(|`([A-Za-z_]\w{0,99})`|\b(?:def|class|named|called)[ ]([A-Za-z_]\w{0,99})"
@@ -49,6 +50,8 @@ def the_program(pieces: Sequence[str], question: str, python: bool) -> str | Non
 
 def pieces_in_prose(text: str) -> list[str]:
     """The stretches of a text that look like Python with a definition in it, last first."""
+    if not any(word in text for word in _DEFINING):
+        return []
     for begins in (_unindented, _indented):
         pieces: deque[str] = deque(maxlen=MAX_PIECES)
         for piece in _stretches(text.splitlines(), begins):
@@ -73,7 +76,7 @@ def _stretches(lines: list[str], begins: Callable[[str], bool]) -> Iterator[str]
     """Neighbouring lines that look like code."""
     held: list[str] = []
     for line in lines:
-        if begins(line):
+        if not line or begins(line):
             held.append(line)
         elif held:
             yield "\n".join(held)

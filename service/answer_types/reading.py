@@ -13,6 +13,7 @@ from service.answer_types.tags import within_tags as within_tags
 from service.answer_types.thinking import strip_thinking as strip_thinking
 from service.answer_types.trailing import without_courtesies
 from service.answer_types.trailing import without_reasons as without_reasons
+from service.answer_types.unanswered import is_junk
 
 WINDOW_CHARS = 100_000
 TAIL_CHARS = 4_000
@@ -45,7 +46,7 @@ _JSON_VALUE = re.compile(
     r"""|(?P<scalar>[^\s,"'{}\[\]]{1,500})(?=\s{0,8}[,}\]])""",
     re.DOTALL,
 )
-_BLANK = re.compile(r"""(?:["'][\s_.?\u2026-]{0,40}["']|null|None)(?=\s{0,8}[,}\]])""")
+_BLANK = re.compile(r"""(?:["'](?:[\s_.?\u2026-]{0,40}|N/A)["']|null|None)(?=\s{0,8}[,}\]])""")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|n(?![a-zA-Z])|([\\\"'/]))")
 _CUE_WORDS = ("answer", "Answer", "ANSWER")
 _FOREIGN_WORDS = (
@@ -75,7 +76,7 @@ _FOREIGN_CUE = re.compile(
 )
 _CUE = re.compile(
     r"\banswers?(?:[ ](?:to|for|of)[ ][^\n.:]{1,80}?)?[ \t*_]{0,4}"
-    r"(?:[:\uff1a=]|\b(?:(?:would|should|must|will|has to)[ ])?(?:is|was|are|be)\b[*_]{0,2}[ ]?[:\uff1a]?)",
+    r"(?:[:\uff1a=\u2192]|->|\b(?:(?:would|should|must|will|has to)[ ])?(?:is|was|are|be)\b[*_]{0,2}[ ]?[:\uff1a]?)",
     re.IGNORECASE,
 )
 _LINE_CUE = re.compile(
@@ -91,10 +92,10 @@ _NEXT_QUESTION = re.compile(
 )
 _GAP = re.compile(r"[\s*_>]{0,80}")
 _SENTENCE_END = re.compile(
-    r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\bMrs)(?<!\bapprox)(?<!\bvs)[.!?][\"'\u201d\u2019)*_]{0,4}(?=\s)"
+    r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\bMrs)(?<!\bapprox)(?<!\bvs)(?:\.|[!?](?!\s(?:[a-z]|Inc\b|Corp\b|Ltd\b|LLC\b)))"
+    r"[\"'\u201d\u2019)*_]{0,4}(?=\s)"
 )
 _OPENERS = frozenset({"$$", "\\[", "\\]", "\\begin{align*}", "\\begin{align}", "---", "```"})
-_JUNK = re.compile(r"[\s{}\[\]()\\,;|*_#]*|(?:\s{0,4}</?[\w-]{1,20}>[\s._\u2026-]{0,20}){1,4}")
 _ADVERB = re.compile(
     r"(?:(?:therefore|thus|then|hence|simply|indeed|that)\b[,:]?\s{0,4}){1,3}(?=\S)",
     re.IGNORECASE,
@@ -227,7 +228,7 @@ def last_line(text: str) -> str:
     """The last line that holds more than marks, brackets or a tag, of the last `TAIL_CHARS` characters; empty if there
     is none."""
     for line in reversed(text[-TAIL_CHARS:].splitlines()):
-        if unwrap(line) and line.strip() not in _OPENERS and not _JUNK.fullmatch(line):
+        if unwrap(line) and line.strip() not in _OPENERS and not is_junk(line):
             return line.strip()
     return ""
 

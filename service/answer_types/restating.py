@@ -34,6 +34,13 @@ _AMOUNT = re.compile(
     r"(?: about| approximately| exactly| roughly| only| just)?[ :]\s{0,4}(?=\S)",
     re.IGNORECASE,
 )
+_THINK = re.compile(r"i (?:think|believe|guess|suppose|know)(?: that)?\s(?=the\s)", re.IGNORECASE)
+_NOT = re.compile(r",\s(?:and\s)?not\s|,?\s(?:rather than|instead of)\s|,?\sin\s(?:the\s)?(?:MM|DD|YYYY)\b")
+_CLAUSE = re.compile(r",?\s(?:who|that|which)\s")
+_OF = re.compile(
+    r"[Tt]he\s(?:\w{1,20}\s){1,3}?(?:of|for|in|behind)\s[^.,;:]{1,80}?\s(?:is|was|are|were)\s(?=[A-Z0-9])", re.ASCII
+)
+"""What opens "The author of Hamlet is Shakespeare"."""
 _WORD = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
 _COPULAS = frozenset({"is", "was", "are", "were", "be", "called", "named"})
 _ALWAYS = frozenset(
@@ -72,8 +79,21 @@ def answer_in(sentence: str, question: str) -> str:
         sentence = sentence[found.end() :]
     for opening in (_OPENING, _GUESS):
         if found := opening.match(sentence):
-            return _few(sentence[found.end() :])
-    return _few(_added(sentence, question))
+            return _few(_without_clause(sentence[found.end() :], question))
+    if found := _THINK.match(sentence):
+        sentence = sentence[found.end() :]
+    return _few(_without_clause(_added(sentence, question), question))
+
+
+def _without_clause(words: str, question: str) -> str:
+    """The words without what they deny, and without a clause that repeats the question: "Marlowe, who wrote it"."""
+    if found := _NOT.search(words):
+        words = words[: found.start()]
+    for clause in _CLAUSE.finditer(words):
+        known = _ALWAYS | {word[0].casefold() for word in _WORD.finditer(question[-_MAX_QUESTION_CHARS:])}
+        if all(word[0].casefold() in known for word in _WORD.finditer(words, clause.end())):
+            return words[: clause.start()]
+    return words
 
 
 def _added(sentence: str, question: str) -> str:
@@ -81,12 +101,16 @@ def _added(sentence: str, question: str) -> str:
     words = [*_WORD.finditer(sentence)]
     asked = [word[0].casefold() for word in _WORD.finditer(question[-_MAX_QUESTION_CHARS:])]
     known = _ALWAYS.union(asked)
-    said = [word[0].casefold() for word in words]
+    said = [word[0].casefold().removesuffix("'s").removesuffix("\u2019s") for word in words]
     first = next((place for place, word in enumerate(said) if word not in known), len(said))
     while first < len(said) and first > 2 and said[first - 1] in _ARTICLES:
         first -= 1
     if 2 <= first < len(said) and said[first - 1] in _COPULAS and not _ALWAYS.issuperset(said[:first]):
         return sentence[words[first - 1].end() :]
+    if named := _OF.match(sentence):
+        head = {*said[: sum(1 for _ in _WORD.finditer(sentence, 0, named.end()))]}
+        if len(head - known) == 1 and head & ({*asked} - _ALWAYS):
+            return sentence[named.end() :]
     start = len(said)
     while start > 0 and said[start - 1] in known:
         start -= 1

@@ -12,13 +12,15 @@ from service.answer_types.named import key_of
 from service.answer_types.nonanswers import gives_none
 from service.answer_types.restating import answer_in
 from service.answer_types.trailing import without_reasons
+from service.answer_types.unanswered import ends_on_cue
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 from service.contract import ModelName
 
 SHORT_CHARS = 160
 """A text without any mark of an answer is one itself only up to this length."""
-_REASON = re.compile(r",?\s(?:because|since)\s")
+_REASON = re.compile(r",?\s(?:because|since)\s|,\s(?:and\s)?not\s(?!to\s)|,?\sin\s(?:the\s)?(?:MM|DD|YYYY)\b")
+_BULLET = re.compile(r"\A\s{0,4}[-*\u2022]\s(?=[^\W\d_])")
 _DATE = re.compile(r"(?<![\w/.-])\d{1,4}([/.-])\d{1,2}\1\d{1,4}(?![\w/]|[.-]\d)")
 _ASKS_DATE = re.compile(r"\bdate\b|\bMM/DD|\bDD/MM|\bYYYY\b", re.IGNORECASE)
 _IS = re.compile(r"\b(?:is|was|are|were|be)\s((?:[^\s.!?]\S{0,60}\s?){1,3})$")
@@ -138,7 +140,7 @@ def _settled(answer: str, task: Task) -> str | None:
 
 
 def _cleaned(spelling: str) -> str:
-    return " ".join(reading.unwrap(spelling).split())
+    return " ".join(reading.unwrap(_BULLET.sub("", spelling, count=1)).split())
 
 
 def _found(text: str, task: Task) -> Iterator[tuple[str, str]]:
@@ -146,12 +148,17 @@ def _found(text: str, task: Task) -> Iterator[tuple[str, str]]:
         yield "boxed", box
     for value in reading.json_answers(text):
         yield "json", value
-    if reading.leaves_blank(text):
-        return
+    if not reading.leaves_blank(text):
+        yield from _unmarked(text, task)
+
+
+def _unmarked(text: str, task: Task) -> Iterator[tuple[str, str]]:
     for line in reading.phrases(text):
         yield "phrase", _clause(reading.first_sentence(reading.without_adverb(line)))
     for line in reading.hashes(text):
         yield "hashes", line
+    if ends_on_cue(text):
+        return
     text = without_reasons(text)
     line = reading.last_line(text)
     yield from _in_sentence(text, reading.last_sentence(line), task)

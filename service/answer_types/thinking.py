@@ -74,10 +74,14 @@ def _of_blocks(text: str) -> tuple[str, bool]:
 
 
 def _of_channels(text: str) -> tuple[str, bool]:
-    """The last message of the final channel; where there is none, what is called or said beside the analysis."""
+    """The last message of the final channel; where there is none, what is called or said beside the analysis.
+
+    Of a call the channel's head stays, for it names the tool.
+    """
     last: dict[str, int] = {}
     for number, channel in enumerate(_CHANNEL.finditer(text)):
-        last[channel[1]] = channel.end()
+        calls = channel[1] == "commentary" and " to=" in channel[0]
+        last[channel[1]] = channel.start() if calls else channel.end()
         if number > MAX_THINK_TAGS:
             return "", True
     start = last.get("final", last.get("commentary"))

@@ -15,7 +15,17 @@ from service.candidates import Extraction, Task
 _LANGUAGES = frozenset({"", "json", "python", "py", "tool_call", "tool_code"})
 _TAG = re.compile(r"<\|?(/?)(?:tool_calls?|function_calls?|functioncall|tool_use|tool_code)\|?>")
 _PYTHON_TAG = "<|python_tag|>"
-_ENDS = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|call|>", "<|end|>", "</s>", "<bot_end>", "[END_TOOL_REQUEST]")
+_ENDS = (
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|call|>",
+    "<|end|>",
+    "</s>",
+    "<|tool_call_end|>",
+    "<bot_end>",
+    "[END_TOOL_REQUEST]",
+)
 _LABEL = re.compile(r"[ \t]{0,8}(?:[A-Za-z][A-Za-z ]{0,30}:|[-*])[ \t]{1,4}(?=[`A-Za-z_\[])")
 _SPAN = re.compile(r"`([^`\n]{1,2000})`")
 _BETWEEN = frozenset(" \n\t\r;,")
@@ -56,7 +66,7 @@ class ToolCall:
 
     def extract(self, text: str, task: Task) -> Extraction | None:
         """The calls that the completion makes, or None."""
-        text = _bare(text[-WINDOW_CHARS:])
+        text = _bare(text[-WINDOW_CHARS:].replace("<|tool_call_start|>", _PYTHON_TAG))
         for evidence, calls, spelling in _found(text):
             if calls and len(calls) <= MAX_CALLS:
                 made: list[Json] = [{"name": name, "arguments": arguments} for name, arguments in calls]

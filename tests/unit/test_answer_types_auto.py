@@ -47,7 +47,11 @@ TEXTS = ["The answer is Paris.", "A: Lyon", "A: 05/01/2021", "Answer: the Seine"
         (Task("Give the user as JSON."), ['{"name": "Ann"}', 'Here:\n```json\n{"name": "Bo"}\n```'], "json"),
         (Task("Who? Answer in JSON."), ['{"why": "?", "answer": "Ann"}', '{"answer": "Bo"}'], "text"),
         (Task("How many? Answer in JSON."), ['{"why": "?", "answer": 4}', '{"answer": "5"}'], "number"),
-        (Task("Who is it?"), ['{"name": "Ann"}', '{"name": "Bo"}'], "text"),
+        (Task("Who is it?"), ['{"name": "Ann"}', '{"name": "Bo"}'], "json"),
+        (Task("Who is it?"), ['{"name": "Ann", "why": "?"}', "Ann", "Bo"], "text"),
+        (Task("How many?"), ['{"reasoning": "3 and 4", "total": 7}'] * 2, "number"),
+        (Task("What are the two numbers?"), ["7 and 8", "$7$ and $8$", "7, 8"], "list"),
+        (Task("Which two?"), ["7 and 8", "$7$ and $8$", "7, 8"], "math"),
         (Task("Write a function."), ["```python\ndef f(a):\n    return a\n```", "def f(b):\n  return b"], "code"),
         (Task('def f(a):\n    "Doubles."'), ["    return 2 * a\n", "    b = a + a\n    return b\n"], "code"),
         (Task("What does it print?"), ["```python\nprint(4)\n```\nThe answer is 4.", "It is 4."], "number"),
@@ -69,7 +73,7 @@ TEXTS = ["The answer is Paris.", "A: Lyon", "A: 05/01/2021", "Answer: the Seine"
         (Task("Pick one:\na) cat\nb) dog"), ["b", "b) dog", "dog"], "choice"),
         (Task("Find\na) x\nb) y"), ["x = 1, y = 2"], "number"),
         (Task("Where should I click?"), ["(10, 20)", "[10, 20]"], "boxes"),
-        (Task("Extract."), ['{"name": "Ann", "age": 3}'] * 2, "text"),
+        (Task("Extract."), ['{"name": "Ann", "age": 3}', '{"age": 3, "name": "Ann"}'], "json"),
         (Task("How many?"), ["<answer>3</answer>", "<answer>\n4\n</answer>"], "number"),
         (Task("?"), ["<answer>\nParis\n</answer>"] * 2, "text"),
         (Task("?"), [], "text"),
@@ -148,7 +152,7 @@ def test_alternatives_are_the_types_still_in_reach() -> None:
     asked, texts = Task("When was it?"), [DAY, DAY, *TEXTS[:3]]
     assert [names(asked, texts, to_come) for to_come in (0, 1, 2)] == [plain, plain, plain | {"date"}]
     assert names(Task("Who?"), texts, 5) == plain
-    assert names(Task("Who?"), texts, 6) == plain | {"tool_call"}
+    assert names(Task("Who?"), texts, 6) == plain | {"tool_call", "json"}
     assert names(Task("Is it true or false?"), [], 0) == plain | {"choice"}
 
 

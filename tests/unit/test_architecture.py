@@ -74,6 +74,7 @@ NO_PLUGINS = {
         "tags",
         "thinking",
         "trailing",
+        "unanswered",
         "units",
         "written",
     },
