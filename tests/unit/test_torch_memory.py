@@ -156,6 +156,7 @@ def check(found: list[list[Sample]], expected: list[list[Sample]], at: int) -> N
     assert len(short) <= 1, at
 
 
+@pytest.mark.timeout(600)
 async def test_a_shortage_of_room_for_keys_and_values_at_any_place_changes_no_sample(backend: TorchBackend) -> None:
     """Each single allocation fails in turn."""
     with of_stores(at=-1) as counted:
@@ -166,6 +167,7 @@ async def test_a_shortage_of_room_for_keys_and_values_at_any_place_changes_no_sa
             check(await samples_of(backend, every_kind()), expected, at)
 
 
+@pytest.mark.timeout(600)
 async def test_a_shortage_in_any_operation_changes_no_sample(backend: TorchBackend) -> None:
     """A dozen of the thousands, spread evenly; now and then three that fail one after the other."""
     jobs = [asked.model_copy(update={"last": 2}) for asked in every_kind()]
