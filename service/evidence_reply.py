@@ -16,7 +16,7 @@ class Void(StrEnum):
     `several_models`: members have fixed shares of the samples, which is no one distribution. `samples_cut`: samples
     were ended by a bar that other samples set. `units_differ`: one value was seen with several units, and which of them
     bare numbers join depends on the other samples. `type_unforeseen`: `auto` decided on an answer type that the
-    question does not ask for (`tool_call`), which is none of those among which the error is shared.
+    question does not ask for (`tool_call`, `json`), which is none of those among which the error is shared.
     `first_sample_missing`: in launch order nothing has come.
     """
 

@@ -50,7 +50,7 @@ _CHOSEN = re.compile(
     rf"|\u9009\u9879|\u9009)[:\uff1a]?{_LETTER}"
 )
 _BARE = re.compile(
-    r"(?:^|[\s,;])(?:(?:conclusion|final|verdict)[*_]{0,2}:|(?:it|this|that)(?:'s| is| must be)"
+    r"(?:^|[\s,;])(?:(?:conclusion|final|verdict)[*_]{0,2}:|(?:it|this|that)(?:'s| is| must be| should be| has to be)"
     r"|i(?: would|'d)?[ ](?:say|think|believe|guess|answer))(?: it'?s?(?: is)?| that)?[ :]"
     rf"(?:(?:the )?{_THING}[ ])?{_LETTER}[*_\"')\]]{{0,4}}(?:[.!,]|$)",
     re.IGNORECASE,
@@ -63,8 +63,8 @@ _ONLY = re.compile(
 _STRONG = (_NAMED, _TAKEN, _THEREFORE, _CHOSEN)
 _WEAK = (_PRAISED, _BARE, _ONLY)
 _NOT = re.compile(
-    r"\b(?:not|never|cannot|can't|don't|doesn't|didn't|isn't|wouldn't|won't|neither|nor)\b(?!.{0,30}[,;]\s?(?:so|but|it|it's"
-    r"|it\u2019s|thus|hence|therefore)\b)|\b(?:if|whether|why)\b",
+    r"\b(?:not|never|cannot|can't|don't|doesn't|didn't|isn't|wouldn't|won't|neither|nor)\b(?!.{0,30}(?:;|[,]\s?(?:so|but|it|it's"
+    r"|it\u2019s|thus|hence|therefore)\b))|\b(?:if|whether|why)\b",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[.!?\u3002](?:[*_\"')\]]{0,4})\s|\n")

@@ -36,6 +36,16 @@ _UNITS = re.compile(
     rf"(?:[mck]m|ft|kg|mg|inch(?:es)?|feet|foot|miles?|yards?|(?:centi|kilo|milli)?met(?:er|re)s?|units?|degrees?|radians?)){_SQUARE})$"
 )
 _NO_UNITS = frozenset("ie")
+_HALF_OF_DAY = re.compile(
+    r"(?:(?<=:[0-9]{2})(?:[ ~]|\\[ ,;]){0,3}|(?<=[0-9])(?:[ ~]|\\[ ,;]){0,3}(?=\\))"
+    r"(?:\\(?:text|mathrm|textrm|mbox)\s?\{\s?)?([ap])\.?\s?m\.?\s?\}?\.?\Z",
+    re.IGNORECASE,
+)
+"""The half of the day that a time is in, kept as a unit is."""
+_MODULUS = re.compile(
+    r"\\pmod\s{0,2}(?:\{\s?([0-9a-zA-Z]{1,20})\s?\}|([0-9a-zA-Z]))|\(\s?\\?b?mod\s{0,2}([0-9a-zA-Z]{1,20})\s?\)"
+)
+_SET_OF_TUPLES = re.compile(r"\{(\([^{}()]{1,200}\)(?:,\([^{}()]{1,200}\)){1,40})\}")
 _WORDS = re.compile(r"\\(?:text|mbox|textrm)\s?\{([^{}]{0,200})\}")
 _IN_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '\u2019-]{1,3}[^\W\d_]+)*", re.UNICODE)
 _ONE = r"([0-9a-zA-Z]|\\[a-z]{2,7})"
@@ -85,6 +95,8 @@ def unit_of(expression: str) -> str | None:
     bare = reading.unwrap(expression)
     name, equals, value = bare.partition("=")
     bare = value.strip() if equals and len(name) <= 24 else bare
+    if half := _HALF_OF_DAY.search(bare[-40:]):
+        return f"{half[1].lower()}m"
     if quantity := read_quantity(plain_fractions(bare)):
         return "%" if quantity.percent else quantity.unit
     if base := _BASE.fullmatch(as_commands(bare)):
@@ -103,7 +115,7 @@ def unwrap(text: str) -> str:
 
 
 def _rewritten(expression: str) -> str:
-    expression = unwrap(expression)
+    expression = _HALF_OF_DAY.sub("", unwrap(expression))
     if not expression.endswith("!") and (quantity := read_quantity(plain_fractions(expression))):
         return print_number(quantity.value)
     expression = plain_fractions(expression)
@@ -114,6 +126,7 @@ def _rewritten(expression: str) -> str:
     expression = _STYLED.sub(r" \1 ", as_commands(expression))
     for spelled, one in _SPELLED:
         expression = expression.replace(spelled, one)
+    expression = _MODULUS.sub(lambda found: f"\\pmod{{{found[1] or found[2] or found[3]}}}", expression)
     expression = _CHOOSE.sub(r"\\binom{\1}{\2}", expression)
     expression = _LONGER.sub(lambda sign: f"\\{(sign[1] or sign[2])[0]}e", expression)
     expression = _DROPPED.sub("", expression)
@@ -129,6 +142,8 @@ def _rewritten(expression: str) -> str:
     expression = _SLASH.sub(r"\1\\frac{\2}{\3}", expression)
     expression = _PLUS.sub(r"\1", _DECIMAL.sub(r"0\1", expression))
     expression = expression.rstrip(".,;:").rstrip("\\")
+    if tuples := _SET_OF_TUPLES.fullmatch(expression):
+        expression = tuples[1]
     return "\\emptyset" if expression == "{}" else _factorial(expression)
 
 

@@ -74,16 +74,21 @@ def _without_variable(parts: list[str]) -> list[str]:
 
 def in_boxes(text: str) -> list[Json]:
     """The items of the last boxes that stand side by side; none if there is only one."""
-    items: list[Json] = []
+    return [item for held in side_by_side(text) for item in parted(held) or ()]
+
+
+def side_by_side(text: str) -> list[str]:
+    """What the last boxes hold that stand side by side, parted by commas, "and" and the like."""
+    boxes: list[str] = []
     after = len(text)
     for box in reversed([*_BOX.finditer(text[-reading.TAIL_CHARS :])][-MAX_LINES:]):
         start = box.end() + max(0, len(text) - reading.TAIL_CHARS)
         end = reading.closing_brace(text, start)
-        if end is None or (items and not _BETWEEN.fullmatch(text[end + 1 : after])):
+        if end is None or (boxes and not _BETWEEN.fullmatch(text[end + 1 : after])):
             break
-        items = [*(parted(text[start:end]) or ()), *items]
+        boxes.insert(0, text[start:end])
         after = start - len(box[0])
-    return items
+    return boxes
 
 
 def lines_of(text: str) -> list[str]:

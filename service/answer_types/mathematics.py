@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from service.answer_types import reading
 from service.answer_types.base import Options
 from service.answer_types.expressions import canonical, unit_of, unwrap
+from service.answer_types.items import side_by_side
 from service.answer_types.nonanswers import gives_none
 from service.answer_types.numerals import read_quantity
 from service.answer_types.plain_math import as_commands
@@ -21,6 +22,9 @@ _MARKS = (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
 _PLAIN_WORD = re.compile(r"[a-zA-Z]{2,}[.,;:]?|[aAI]|[a-zA-Z]{1,10}['\u2019](?:s|re|d|ll|ve|m)")
 _MONTH = re.compile(r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}[.,]?", re.IGNORECASE)
 _WORDS = re.compile(r"\\(?:text|mbox|textrm)\{([^{}]{0,200})\}")
+_LINKED_BOX = re.compile(
+    r"\}[\s$]{0,4}(?:,|;|and\b|or\b|\\text\{\s?(?:and|or)\s?\})[\s$]{0,4}(?:and[ ]\$?)?\\f?box(?:ed)?\b"
+)
 _LINKED = re.compile(r"(?:\$|\\\))(?P<link>\s{0,3},?\s{0,3}(?:and|or)\s{0,3}|\s{0,3},\s{0,3})\Z")
 _MARKS_OF_MATH = re.compile(
     r"\\[a-zA-Z]+|[\^=<>+*\u221a\u03c0\u2264\u2265\u221e\u00b1\u222a\u2208\u2205\u00b2\u00b3]|^[(\[{].*,.*[)\]}]$"
@@ -52,8 +56,9 @@ class Math:
     The canonical spelling drops white space, sizes (`\\left`), a trailing unit, `x =` before a value, and unifies
     fractions, roots, scripts, Unicode and what a keyboard has: `\\dfrac12`, `\\frac{1}{2}` and `1/2` are one, `√2` and
     `sqrt(2)` too. It does no algebra: that `x+1` and `1+x` are one answer is for the judge to say (Math-Verify,
-    service/equality). A class prints its most frequent form. Two known units, or bases, keep answers apart; "5 cm"
-    equals "5". Words are compared without regard to case.
+    service/equality). A class prints its most frequent form. Two known units, bases or halves of the day keep answers
+    apart; "5 cm" equals "5". Words are compared without regard to case. Different boxes that a comma or "and" links are
+    one list.
 
     Evidence, in this order: `boxed`, `json`, `hashes`, `whole` (short, and no more than one expression), `phrase` (the
     last one), `last_formula` (the last `$...$` of the last 4,000 characters, or what ends the last line after its last
@@ -109,7 +114,7 @@ def looks_like_math(text: str) -> bool:
 
 def _found(text: str) -> Iterator[tuple[str, str]]:
     if (box := reading.boxed(text)) is not None:
-        yield "boxed", box
+        yield "boxed", _several_boxes(text) or box
     for value in reading.json_answers(text):
         if value.lower() not in _NOTHING and _SAID.search(value):
             yield "json", value
@@ -128,6 +133,13 @@ def _unmarked(text: str) -> Iterator[tuple[str, str]]:
         yield "phrase", _formula(sentence) or _calm(sentence)
     if not ends_on_cue(text):
         yield from _last(text)
+
+
+def _several_boxes(text: str) -> str:
+    """Different answers in boxes that a comma, "and" or "or" links, as one list; empty where there are none."""
+    links = len(_LINKED_BOX.findall(text[-reading.TAIL_CHARS :]))
+    boxes = side_by_side(text) if links else []
+    return ", ".join(boxes) if 1 < len(boxes) <= links + 1 and len({*boxes}) == len(boxes) else ""
 
 
 def _last(text: str) -> Iterator[tuple[str, str]]:

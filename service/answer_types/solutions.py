@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from service.answer_types.prose import has_words
 
 _JOINT = re.compile(r"[\s,;]{0,4}(?<![\\a-zA-Z])(and|or)(?![a-zA-Z])\s{0,4}")
-_GREEK = r"\\(?:alpha|beta|gamma|theta|lambda|phi|omega|angle[ ]?[A-Z]{1,3})"
+_GREEK = r"\\(?:alpha|beta|gamma|theta|lambda|phi|omega|(?:angle|triangle)[ ]?[A-Z]{1,3})"
 _CALLED = (
     rf"(?:[a-zA-Z]|[A-Z]{{2,4}}|{_GREEK}|[a-zA-Z][a-z]{{2,19}}(?:\s{{1,2}}[a-z]{{2,20}}){{0,4}})'?"
     r"(?:\s?_(?:[0-9a-zA-Z]|\{[^{}=]{1,12}\}))?(?:\^\{-1\})?(?:\s?\([a-zA-Z0-9,]{1,8}\))?"
