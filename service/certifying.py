@@ -3,10 +3,12 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from service.aggregators.base import Weigh
 from service.answer_types.base import AnswerType
 from service.candidates import AnswerClass, Candidate
 from service.confidence.certificate import LabelTest, LeaderTest, MajorityTest
 from service.confidence.support import support_lower
+from service.confidence.weighted import WeightedLeaderTest, WeightedMajorityTest
 from workers.wire.messages import FinishReason, Sample
 
 
@@ -29,18 +31,24 @@ class Evidence:
         for candidate in candidates:
             if self.ended or candidate.sample.index < self.looked:
                 continue
-            if candidate.sample.index > self.looked or _failed(candidate.sample):
+            if candidate.sample.index > self.looked or self._unknown(candidate):
                 self.ended = True
                 continue
             self.looked += 1
             self._take(candidate)
 
+    def _unknown(self, candidate: Candidate) -> bool:
+        """True if what the sample says is not known, whatever else keeps it from voting: there is no completion."""
+        return candidate.sample.failure is not None or candidate.sample.finish_reason is FinishReason.CANCELLED
+
     def _take(self, candidate: Candidate) -> None:
-        found = candidate.extraction
-        if found is None:
+        if candidate.extraction is None:
             return
         label = self._label(candidate)
         self.labels.append(label)
+        self._see(label, candidate.sample)
+
+    def _see(self, label: Hashable, sample: Sample) -> None:
         self.test.see(label)
 
     def _label(self, candidate: Candidate) -> Hashable:
@@ -67,9 +75,20 @@ class Evidence:
         return support_lower(self.labels, held, 0.05 / kinds)
 
 
-def _failed(sample: Sample) -> bool:
-    """True if there is no completion, whatever else keeps the sample from voting."""
-    return sample.failure is not None or sample.finish_reason is FinishReason.CANCELLED
+@dataclass(slots=True)
+class WeighedEvidence(Evidence):
+    """Evidence of a weighted vote, whose weights depend each on its sample alone; the first unknown one ends it."""
+
+    test: WeightedLeaderTest | WeightedMajorityTest
+    weigh: Weigh = field(kw_only=True)
+
+    def _unknown(self, candidate: Candidate) -> bool:
+        return Evidence._unknown(self, candidate) or (
+            candidate.extraction is not None and self.weigh(candidate.sample) is None
+        )
+
+    def _see(self, label: Hashable, sample: Sample) -> None:
+        self.test.see(label, self.weigh(sample) or 0.0)
 
 
 def divided(candidates: Iterable[Candidate]) -> bool:
@@ -79,7 +98,10 @@ def divided(candidates: Iterable[Candidate]) -> bool:
     return any(aparts.setdefault(one.identity, one.apart) != one.apart for one in found)
 
 
-def evidence_for(answer_type: AnswerType) -> Evidence:
-    """No draw yet, with the test that the answer type allows."""
+def evidence_for(answer_type: AnswerType, weigh: Weigh | None = None) -> Evidence:
+    """No draw yet, with the test that the answer type allows. `weigh`: of a weighted vote, what each sample weighs."""
+    if weigh is not None:
+        weighted = WeightedLeaderTest() if answer_type.exact else WeightedMajorityTest()
+        return WeighedEvidence(answer_type.exact, weighted, weigh=weigh)
     test: Callable[[], LabelTest] = LeaderTest if answer_type.exact else MajorityTest
     return Evidence(answer_type.exact, test())

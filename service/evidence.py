@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
+from typing import Literal
 
-from service.aggregators.base import Aggregator, Verdict
+from service.aggregators.base import Aggregator, Verdict, Weigh, weigh_of, weighs
 from service.candidates import AnswerClass
 from service.certifying import Evidence, divided, evidence_for
-from service.confidence.signals import ppr
+from service.confidence.signals import expected_draws, ppr
 from service.contract import Shadow
 from service.evidence_reply import Certificate, Void
 from service.gather import Gathered
@@ -24,12 +25,14 @@ class Claims:
     certificate: Certificate
     support_lower_95: float | None = None
     ppr: float | None = None
+    expected_draws: float | None = None
 
 
 def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Claims:
     """The certificate of the verdict's answer with its bounds; void where an assumption of theirs is broken."""
     chosen = chosen_class(verdict)
-    evidence = evidence_for(reading.answer_type)
+    weigh = weigh_of(aggregator) if verdict.fallback_from is None else None
+    evidence = evidence_for(reading.answer_type, weigh)
     evidence.see(reading.candidates)
     void = _void(plan, reading, verdict, aggregator)
     if void is None and not evidence.looked:
@@ -41,9 +44,20 @@ def claims(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregato
     if reading.kinds is None:
         return Claims(Certificate(void=Void.TYPE_UNFORESEEN))
     held = evidence.held(reading.candidates, chosen)
-    p = evidence.p(held, reading.kinds)
-    certificate = Certificate(p=p, draws=evidence.test.seen, test="leader" if evidence.exact else "majority")
-    return Claims(certificate, evidence.support(held, reading.kinds), _ppr(plan, reading, evidence, held))
+    return Claims(
+        _certificate(evidence, held, reading.kinds, weigh),
+        evidence.support(held, reading.kinds),
+        _ppr(plan, reading, evidence, held),
+        _expected_draws(evidence, held, reading.kinds) if weigh is None else None,
+    )
+
+
+def _certificate(evidence: Evidence, held: Collection[Hashable], kinds: int, weigh: Weigh | None) -> Certificate:
+    p, draws = evidence.p(held, kinds), evidence.test.seen
+    if weigh is None:
+        return Certificate(p=p, draws=draws, test="leader" if evidence.exact else "majority")
+    test: Literal["soft", "soft_majority"] = "soft" if evidence.exact else "soft_majority"
+    return Certificate(claim="largest_expected_vote", p=p, draws=draws, test=test)
 
 
 def chosen_class(verdict: Verdict) -> AnswerClass | None:
@@ -56,11 +70,14 @@ def chosen_class(verdict: Verdict) -> AnswerClass | None:
 
 def _void(plan: Plan, reading: Reading, verdict: Verdict, aggregator: Aggregator) -> Void | None:
     """Which assumption does not hold; None if all do. Who chooses again among stored samples plans no cut of theirs."""
-    counted = (aggregator.counts_votes or verdict.fallback_from is not None) and not plan.mix.weighted
+    fell_back = verdict.fallback_from is not None
+    counted = aggregator.counts_votes or fell_back or weighs(aggregator)
+    relative = weighs(aggregator) and weigh_of(aggregator) is None and not fell_back
     cut = any(candidate.sample.finish_reason is FinishReason.CUT for candidate in reading.candidates)
     broken = {
         Void.NO_ANSWER: verdict.answer is None,
-        Void.NOT_COUNTED: not counted,
+        Void.NOT_COUNTED: plan.mix.weighted or not counted,
+        Void.WEIGHTS_RELATIVE: relative,
         Void.DEPENDENT_SAMPLES: not plan.sampler.independent,
         Void.SEVERAL_MODELS: not plan.mix.independent,
         Void.SAMPLES_CUT: cut or cut_of(plan.stop) is not None,
@@ -81,6 +98,15 @@ def _ppr(plan: Plan, reading: Reading, evidence: Evidence, held: Collection[Hash
     rival = max((count for label, count in counts.items() if label not in held), default=0)
     # The density at 1/2 is the same whichever of the two leads, and it speaks for the one that does.
     return min(1.0, (reading.kinds or 1) * ppr(mine, rival, len(choices))) if mine > rival else 1.0
+
+
+def _expected_draws(evidence: Evidence, held: Collection[Hashable], kinds: int) -> float | None:
+    """What the shares so far let one expect at 0.05; where more than half is certified, all others are one rival."""
+    counts = Counter(evidence.labels)
+    mine = max((counts[label] for label in held), default=0)
+    rivals = [count for label, count in counts.items() if label not in held]
+    total = counts.total()
+    return expected_draws(mine, max(rivals, default=0) if evidence.exact else total - mine, total, 0.05 / kinds)
 
 
 def shadow_of(plan: Plan, gathered: Gathered, found: Shadowed | None, verdict: Verdict) -> Shadow:

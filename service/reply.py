@@ -131,6 +131,7 @@ def confidence(verdict: Verdict, claimed: Claims, candidates: Sequence[Candidate
         support=verdict.support,
         support_lower_95=claimed.support_lower_95,
         ppr=claimed.ppr,
+        expected_draws=claimed.expected_draws,
         novel=verdict.novel,
         distinct=sum(count > 0 for count in votes),
         statistics=_statistics(verdict, candidates),

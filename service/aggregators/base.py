@@ -206,6 +206,21 @@ def evenly(votes: int, classes: int) -> tuple[int, ...]:
     return tuple(each + (place < more) for place in range(classes))
 
 
+Weigh = Callable[[Sample], float | None]
+"""What a sample that holds an answer adds to it, in [0, 1], whatever the other samples are; None: that is not known."""
+
+
+def weighs(aggregator: Aggregator) -> bool:
+    """True if what it sums up by class is one weight a sample (it has `absolute_weight`), whatever that depends on."""
+    return hasattr(aggregator, "absolute_weight")
+
+
+def weigh_of(aggregator: Aggregator) -> Weigh | None:
+    """That weight, where it depends on its sample alone and is in [0, 1] (`absolute_weight`); else None."""
+    weigh: Weigh | None = getattr(aggregator, "absolute_weight", None)
+    return weigh
+
+
 def samples_wanted(aggregator: Aggregator) -> int | None:
     """How many samples the aggregator would have drawn (its method `samples_wanted`), where the caller says none."""
     wish = getattr(aggregator, "samples_wanted", None)

@@ -55,22 +55,26 @@ def _within_one(x: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What the workers must supply, the weight of a value turned so that more is better, and that turn (+1 or -1)."""
+    """What the workers must supply, the weight of a value turned so that more is better, and that turn (+1 or -1).
+
+    `within_one`: no weight is above 1; nats have no such bound.
+    """
 
     needs: Provides
     weight: Callable[[float], float]
     turn: float = 1.0
+    within_one: bool = True
 
 
 MEASURES: dict[Statistic, Measure] = {
     "mean_logprob": Measure(Provides.MEAN_LOGPROB, _probability),
     "sum_logprob": Measure(Provides.MEAN_LOGPROB, _probability),
-    "self_certainty": Measure(Provides.SELF_CERTAINTY, clipped),
+    "self_certainty": Measure(Provides.SELF_CERTAINTY, clipped, within_one=False),
     "entropy": Measure(Provides.ENTROPY, _probability, turn=-1.0),
-    "mean_confidence": Measure(Provides.GROUP_CONFIDENCES, clipped),
-    "lowest_group_confidence": Measure(Provides.LOWEST_GROUP_CONFIDENCE, clipped),
-    "bottom_group_confidence": Measure(Provides.GROUP_CONFIDENCES, clipped),
-    "tail_confidence": Measure(Provides.GROUP_CONFIDENCES, clipped),
+    "mean_confidence": Measure(Provides.GROUP_CONFIDENCES, clipped, within_one=False),
+    "lowest_group_confidence": Measure(Provides.LOWEST_GROUP_CONFIDENCE, clipped, within_one=False),
+    "bottom_group_confidence": Measure(Provides.GROUP_CONFIDENCES, clipped, within_one=False),
+    "tail_confidence": Measure(Provides.GROUP_CONFIDENCES, clipped, within_one=False),
     "answer_logprob": Measure(Provides.ANSWER_LOGPROB, _probability),
     "p_true": Measure(Provides.P_TRUE, _within_one),
     "stated_confidence": Measure(Provides.STATED_CONFIDENCE, _within_one),

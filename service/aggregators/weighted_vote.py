@@ -2,10 +2,18 @@
 
 from pydantic import BaseModel, Field
 
-from service.aggregators.base import Ask, Panel, Verdict
-from service.aggregators.measures import MeasuredOptions, Statistic, needs_of, needs_of_options, weights_of
+from service.aggregators.base import Ask, Panel, Verdict, Weigh
+from service.aggregators.measures import (
+    MEASURES,
+    MeasuredOptions,
+    Statistic,
+    needs_of,
+    needs_of_options,
+    value_of,
+    weights_of,
+)
 from service.aggregators.weighing import by_weight, score, unscored
-from workers.wire.messages import Provides
+from workers.wire.messages import Provides, Sample
 
 
 class WeightedVoteOptions(MeasuredOptions):
@@ -39,6 +47,19 @@ class WeightedVote:
     def __init__(self, options: WeightedVoteOptions) -> None:
         self.options = options
         self.needs = needs_of_options(options, options.statistic)
+
+    @property
+    def absolute_weight(self) -> Weigh | None:
+        """What a sample weighs, where that depends on it alone: not of a softmax, nor of nats, which have no bound."""
+        relative = self.options.temperature is not None
+        return None if relative or not MEASURES[self.options.statistic].within_one else self._weight
+
+    def _weight(self, sample: Sample) -> float | None:
+        """A score that another pool did not give may have come too late, which says something of the sample."""
+        value = value_of(sample, self.options.statistic)
+        if value is None:
+            return None if self.options.reward_model is not None else 0.0
+        return weights_of([value], self.options.statistic)[0]
 
     def max_calls(self, n: int) -> int:
         """None."""

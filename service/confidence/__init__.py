@@ -30,5 +30,10 @@ costs nothing, and neither does choosing the answer by the data. What of it need
   text, and H_m says nothing of a class that is put together later. There another test stands, on the finest labels:
   H_0 is "no label has more than half", H_b "b has more than half". At most one of them is true, so again one event is
   the error, and a label with more than half leads in whatever way the others are merged.
+- Votes that weigh: where the vote v_t of a completion, in [0, 1] for its own label and 0 for all others, depends on
+  that completion alone, the same holds of the label with the largest mean vote, at which that weighted vote arrives.
+  The factor is 1 + l (v_t(c) - v_t(m)), of mean at most 1 for any stake l in [0, 1), and the wealth is the mean over
+  fifteen stakes that are fixed beforehand. Weights in which other completions have a part (ranks, a softmax, filters,
+  judges that see several) are no draws, and a vote without a bound has no stake that keeps the wealth from below 0.
 - Where the completions decide the answer type (`auto`), p is multiplied by the number of types that it chooses among.
 """

@@ -4,7 +4,7 @@ What they state, and why it holds, is in this folder's __init__.
 """
 
 import math
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from typing import Protocol
 
 from service.confidence.stakes import share_won
@@ -106,7 +106,7 @@ class LeaderTest:
 
     def p(self, labels: Collection[Hashable]) -> float:
         """The largest chance that is left to any other label, seen or not."""
-        return _left(labels, self._against, self._unseen.largest)
+        return left(labels, self._against, self._unseen.largest)
 
 
 class MajorityTest:
@@ -153,10 +153,19 @@ class MajorityTest:
 
     def p(self, labels: Collection[Hashable]) -> float:
         """The largest chance that is left to "none has more than half" and to any other label's having it."""
-        return _left(labels, self._against, min(self._none.largest, self._unseen.largest))
+        return left(labels, self._against, min(self._none.largest, self._unseen.largest))
 
 
-def _left(labels: Collection[Hashable], against: dict[Hashable, _Wealth], smallest: float) -> float:
+class Grown(Protocol):
+    """A wealth; `largest`: the log of the largest that it has been."""
+
+    @property
+    def largest(self) -> float:
+        """0 or more."""
+        ...
+
+
+def left(labels: Collection[Hashable], against: Mapping[Hashable, Grown], smallest: float) -> float:
     """exp of minus the smallest of `smallest` and the wealths against all labels but these."""
     held = set(labels)
     if held.isdisjoint(against):

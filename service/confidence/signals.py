@@ -44,3 +44,16 @@ def ppr(leader: int, runner_up: int, answers: int) -> float:
     """
     votes = leader + runner_up
     return float(min(Fraction(1), Fraction((answers - 1) * (votes + 1) * math.comb(votes, leader), 2**votes)))
+
+
+def expected_draws(leader: int, runner_up: int, total: int, alpha: float) -> float | None:
+    """How many draws it takes to certify a leader at alpha, if shares are as observed; None if no rival is behind it.
+
+    log(1/alpha) / (p1 log(2 p1 / (p1 + p2)) + p2 log(2 p2 / (p1 + p2))), p1 and p2 the two shares of `total` draws: for
+    small alpha no test of labels needs fewer on average (arXiv 2609.38931). An estimate from few draws, and no bound.
+    """
+    if runner_up <= 0 or leader <= runner_up:
+        return None
+    p1, p2 = leader / total, runner_up / total
+    gain = p1 * math.log(2 * p1 / (p1 + p2)) + p2 * math.log(2 * p2 / (p1 + p2))
+    return -math.log(alpha) / gain if gain > 0 else None

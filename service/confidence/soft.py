@@ -7,6 +7,30 @@ STAKES = tuple(sorted({2.0**-i for i in range(1, 9)} | {1 - 2.0**-i for i in ran
 """Fifteen stakes from 1/256 to 255/256, of which the wealth is the mean (ASC-D, arXiv 2609.38931)."""
 
 
+class Purse:
+    """A gambler's wealth, the mean over the stakes of STAKES: the log of the largest that it has been."""
+
+    __slots__ = ("_logs", "largest")
+
+    def __init__(self) -> None:
+        self._logs = [0.0] * len(STAKES)
+        self.largest = 0.0
+
+    def bet(self, edge: float) -> None:
+        """For each stake the wealth grows by 1 + stake x edge; `edge` is in [-1, 1]."""
+        self._logs = [log + math.log1p(stake * edge) for log, stake in zip(self._logs, STAKES, strict=True)]
+        top = max(self._logs)
+        if top > self.largest:  # else the mean is no larger either
+            mean = top + math.log(math.fsum(math.exp(log - top) for log in self._logs) / len(STAKES))
+            self.largest = max(self.largest, mean)
+
+    def copy(self) -> "Purse":
+        """One that goes on from here."""
+        found = Purse()
+        found._logs, found.largest = list(self._logs), self.largest
+        return found
+
+
 class SoftTest:
     """Which of K answers has the largest mean share, anytime-valid; the shares of draw t depend on that draw alone.
 
@@ -19,8 +43,7 @@ class SoftTest:
     def __init__(self, answers: int) -> None:
         self.seen = 0
         self.sums = [0.0] * answers
-        self._logs = [[0.0] * len(STAKES) for _ in range(answers)]
-        self._largest = [0.0] * answers
+        self._against = [Purse() for _ in range(answers)]
 
     def see(self, shares: Sequence[float]) -> None:
         """One more draw. Raises ValueError where there are not K shares, each in [0, 1]."""
@@ -31,17 +54,9 @@ class SoftTest:
             for m in range(len(self.sums)):
                 rivals = [k for k in ranked if k != m]
                 if rivals:
-                    self._bet(m, shares[rivals[0]] - shares[m])
+                    self._against[m].bet(shares[rivals[0]] - shares[m])
         self.sums = [total + share for total, share in zip(self.sums, shares, strict=True)]
         self.seen += 1
-
-    def _bet(self, m: int, edge: float) -> None:
-        logs = self._logs[m] = [
-            log + math.log1p(stake * edge) for log, stake in zip(self._logs[m], STAKES, strict=True)
-        ]
-        top = max(logs)
-        mean = top + math.log(math.fsum(math.exp(log - top) for log in logs) / len(logs))
-        self._largest[m] = max(self._largest[m], mean)
 
     @property
     def leader(self) -> int:
@@ -52,4 +67,4 @@ class SoftTest:
         """The p-value of "no answer has a larger mean share than this one"; it never rises."""
         if not self.seen:
             return 1.0
-        return math.exp(-min((w for m, w in enumerate(self._largest) if m != answer), default=0.0))
+        return math.exp(-min((purse.largest for m, purse in enumerate(self._against) if m != answer), default=0.0))

@@ -56,7 +56,7 @@ def test_samples_below_the_bar_are_cut_and_never_vote(gateway: Gateway) -> None:
     assert reply["usage"]["saved_tokens"] > 0
     assert f"{len(cut)} samples do not vote: cut" in reply["warnings"]
     assert (reply["stop"]["name"], reply["stop"]["stopped"]) == ("deepconf_online", False)
-    assert reply["stop"]["options"] == {"warmup": 8, "percentile": 50.0, "window": 8, "bar": None}
+    assert reply["stop"]["options"] == {"warmup": 8, "percentile": 50.0, "window": 8, "bar": None, "consensus": None}
     full = draw(gateway, 32, HARD)
     assert reply["usage"]["completion_tokens"] < full["usage"]["completion_tokens"]
     assert (full["usage"]["samples"]["cut"], full["usage"]["saved_tokens"]) == (0, 0)
@@ -69,6 +69,17 @@ def test_the_same_seed_cuts_the_same_samples(gateway: Gateway) -> None:
     assert first["confidence"] == second["confidence"]
     shown = [[(s["excluded"], s["text"]) for s in reply["samples"]] for reply in (first, second)]
     assert shown[0] == shown[1]
+
+
+def test_a_consensus_ends_the_sampling_behind_the_warm_up(gateway: Gateway) -> None:
+    """In launch order: what comes later does not vote, and the same seed gives the same votes whatever came first."""
+    first, second = (draw(gateway, 64, HARD, {**CUT, "consensus": 0.6}) for _ in range(2))
+    assert first["stop"]["stopped"]
+    assert first["candidates"] == second["candidates"]
+    voted = [s["index"] for s in first["samples"] if s["excluded"] is None]
+    assert 0 < len(voted) <= max(voted) + 1 < 64
+    assert first["confidence"]["vote_share"] >= 0.6
+    assert first["confidence"]["certificate"]["void"] == "samples_cut"
 
 
 def test_cuts_are_metered(gateway: Gateway) -> None:

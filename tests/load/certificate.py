@@ -16,6 +16,7 @@ from service.confidence.certificate import LeaderTest
 from service.confidence.signals import posterior_lead
 from service.confidence.soft import STAKES
 from service.confidence.stakes import share_won
+from tests.load.weighted_wealth import WEIGHED_CONTROLS, WEIGHED_NULLS
 
 ALPHAS = (0.1, 0.05, 0.01)
 CHUNK = 10_000
@@ -150,6 +151,7 @@ CONTROLS: dict[str, Runs] = {
     "labels counted as they finish, .55 takes longer": as_they_finish,
     "answers merged after the fact": merged_afterwards,
     "Adaptive-Consistency at 0.95, .52 .48": partial(posterior_stops_wrong, np.array([0.52, 0.48])),
+    **WEIGHED_CONTROLS,
 }
 """What has no such bound, and must show it: the share of runs that err."""
 
@@ -177,7 +179,7 @@ def lines() -> dict[str, Runs]:
     found["majority, .5 has it: .5 .3 .2"] = partial(majority_errs, np.array([0.5, 0.3, 0.2]), 0)
     for mode in range(3):
         found[f"soft: beta votes of equal mean, answer {mode}"] = partial(soft_errs, mode)
-    return found
+    return found | WEIGHED_NULLS
 
 
 def error_rates(run: Runs, runs: int, draws: int, seed: int) -> list[float]:

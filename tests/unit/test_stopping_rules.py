@@ -214,3 +214,26 @@ def test_deadline_looks_at_the_clock(sample_of) -> None:
 def test_a_rule_of_another_package_needs_nothing_of_all_this() -> None:
     """The votes of the whole prefix count where a rule does not say which."""
     assert counted(rule("beta"), tally("aab.")) == range(4)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "warmup", "share", "stop"),
+    [
+        ("aaaaaaaa", 4, None, None),
+        ("aaaaaaaa", 4, 0.95, 4),
+        ("ab" + "a" * 30, 4, 0.95, 20),
+        ("a.........", 4, 0.95, 4),  # what was cut does not vote, and counts towards the warm-up's number
+        ("....aa", 4, 0.95, 5),
+        ("abab" * 8, 4, 0.95, None),
+    ],
+)
+def test_deepconf_online_ends_the_sampling_only_by_a_consensus(drawn, warmup, share, stop, sample_of) -> None:
+    """Off by default; else in launch order, so that the order of arrival decides nothing."""
+    assert first_stop("deepconf_online", drawn, warmup=warmup, consensus=share) == stop
+    chosen = rule("deepconf_online", warmup=warmup, consensus=share)
+    reader = Reader(Task("What is it?"), Number(), chosen, 40)
+    texts = {"a": "The answer is 1.", "b": "The answer is 2.", ".": "no idea"}
+    samples = {i: sample_of(i, texts[vote]) for i, vote in enumerate(drawn)}
+    late = {i: sample for i, sample in samples.items() if i}
+    assert at_once(reader.stops(late, 40 - len(late))) is None
+    assert at_once(reader.stops(samples, 40 - len(samples))) == (None if stop is None else range(stop))
