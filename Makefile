@@ -8,7 +8,7 @@ export CONCLAVE_DATA ?= ../shared/data
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test laws replay extraction stopping voting weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine
+.PHONY: help install demo serve test laws replay extraction stopping voting weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine soak recovery machine
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -54,6 +54,15 @@ certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated ru
 
 faults: $(STAMP) ## the fault tests alone: real kills of real processes
 	$(BIN)/python -m pytest tests/faults -m "not gpu"
+
+machine: $(STAMP) ## a thousand new runs of the queue and the ledger beside a model of them: ten minutes
+	$(BIN)/python -m pytest -q --hypothesis-profile machine tests/contract/test_queue_machine.py
+
+soak: $(STAMP) ## ten thousand answers while every two seconds a worker, a gateway or Redis is killed; what is lost or left
+	$(BIN)/python -m tests.load.soak
+
+recovery: $(STAMP) ## what a killed worker, a cancellation and a deadline take, against their bars
+	$(BIN)/python -m tests.load.recovery
 
 lint: $(STAMP) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -43,6 +43,7 @@ ROOT = Path(__file__).parent.parent
 # `make test` draws the same examples every time, so only a change turns it red; `make laws` draws new ones every time.
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
+settings.register_profile("machine", deadline=None, max_examples=1_000)
 settings.load_profile("gate")
 
 # Ends with the test process, also when that is killed; `preexec_fn` would warn beside the upstreams' threads.

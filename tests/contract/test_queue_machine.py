@@ -1,0 +1,162 @@
+"""The queue and the ledger against a model: any order of steps, kills, stops and losses, on a real Redis server.
+
+`make test` draws the same few dozen runs each time; `make machine` draws a thousand new ones.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+
+from service.embedded_redis import EmbeddedRedis
+from tests.contract.queue_gateways import PICK, Hand, picked
+from tests.contract.queue_workers import LEASE_MS, Workers
+from workers.wire.connection import close, stream_entries
+from workers.wire.keys import GROUP
+from workers.wire.lease import LeaseState, Stored
+from workers.wire.messages import Reply
+
+FEW = 40
+STEPS = 30
+
+
+class Queue(Workers):
+    """All rules, what holds after each, and a good end."""
+
+    @precondition(lambda self: self.going)
+    @rule(pick=PICK)
+    def run_out(self, pick: int) -> None:
+        """An answer's time is up: its jobs are still given out, to be failed."""
+        for job in picked(self.going, pick).jobs:
+            if job.state is not None:
+                self.run(self.raw.hset(self.keys.job(job.answer.answer_id, job.job.job_id), "deadline", 1))
+                job.expired = True
+
+    @rule()
+    def trim(self) -> None:
+        """Somebody cuts the stream off."""
+        self.run(self.raw.xtrim(self.stream, maxlen=0, approximate=False))
+        for entry in self.model.entries:
+            entry.there = False
+
+    @rule(scripts=st.booleans())
+    def flush(self, scripts: bool) -> None:
+        """Redis loses everything, perhaps also the scripts; what is queued from then on is as good as ever."""
+        self._hear()
+        self.run(self.raw.flushall())
+        if scripts:
+            self.run(self.raw.script_flush())
+        self.told.clear()
+        self.model.flushed()
+        for answer in self.model.answers.values():
+            assert self.run(self.dispatcher.lost(answer.answer_id, [job.job for job in answer.jobs])) is None
+        for hand in self.hands:
+            self.run(hand.leases.join(0))
+
+    def _hear(self) -> None:
+        """Counts what gateways were told; each sample once."""
+        for ledger in [*self.gateways, *self.former]:
+            key = self.keys.inbox(0, ledger.gateway)
+            for _, fields in stream_entries(self.run(self.raw.xread({key: "0"}, count=10_000))):
+                reply = Reply.model_validate_json(fields[b"reply"])
+                self.told.update((reply.answer_id, sample.index) for sample in reply.samples)
+            self.run(self.raw.delete(key))
+        assert all(count == 1 for count in self.told.values())
+
+    # -- what holds always ----------------------------------------------------------------------------------------
+
+    @invariant()
+    def each_key_ends_by_itself(self) -> None:
+        """Nothing is left for ever, whatever happens."""
+        names = self.run(self.raw.keys(f"{self.keys.prefix}:*"))
+        assert [name for name in names if self.run(self.raw.ttl(name)) == -1] == []
+
+    @invariant()
+    def the_stream_holds_what_the_model_holds(self) -> None:
+        """No entry is lost and none is there twice."""
+        there = {name.decode() for name, _ in self.run(self.raw.xrange(self.stream))}
+        assert there == {entry.name for entry in self.model.entries if entry.there}
+        pending = self.run(self.raw.xpending_range(self.stream, GROUP, "-", "+", 1_000))
+        known = [(entry.name, entry.owner) for entry in self.model.pending]
+        assert [(each["message_id"].decode(), each["consumer"].decode()) for each in pending] == known
+
+    @invariant()
+    def each_index_has_the_first_sample(self) -> None:
+        """One effect for each index, whoever stored later."""
+        for answer in self.model.answers.values():
+            stored = self.run(self.gateways[0].samples(answer.answer_id))
+            assert {index: sample.text for index, sample in stored.items()} == answer.samples
+
+    def teardown(self) -> None:
+        """Nothing more goes wrong: every answer gets all its samples, or was cancelled, and nothing is left."""
+        try:
+            self._end_well()
+        finally:
+            self.run(self.raw.flushall())
+            self.run(close(self.redis))
+            self.run(close(self.blocking))
+            self._loop.close()
+
+    def _end_well(self) -> None:
+        last = self._hand()
+        for answer in self.going:
+            self._mend(answer)
+        self._age()
+        while taken := self.run(last.leases.reclaim(0, LEASE_MS, 100)):
+            self._given(last, taken, self.model.reclaimed(last.name, 100))
+            self._work(last)
+        self.model.reclaimed(last.name, 100)
+        while waiting := self.model.waiting:
+            self._given(last, self.run(last.leases.take(0, 100)), waiting)
+            for entry in waiting:
+                self.model.delivered(entry, last.name)
+            self._work(last)
+        self._hear()
+        for answer in self.going:
+            if not answer.cancelled:
+                all_of_it = set(range(answer.n))
+                assert set(answer.samples) == all_of_it, "no sample is lost"
+                assert {index for name, index in self.told if name == answer.answer_id} == all_of_it
+            self._finish(answer, next(each for each in self.gateways if each.gateway == answer.gateway))
+        self._nothing_is_left()
+
+    def _nothing_is_left(self) -> None:
+        assert self.run(self.raw.xlen(self.stream)) == 0
+        assert self.run(self.raw.xpending(self.stream, GROUP))["pending"] == 0
+        assert self._left("open:") == []
+        jobs = [job for answer in self.model.answers.values() for job in answer.jobs]
+        known = [self.keys.job(job.answer.answer_id, job.job.job_id) for job in jobs if job.state is not None]
+        assert self._left("job:") == sorted(known)
+        self.each_key_ends_by_itself()
+
+    def _left(self, what: str) -> list[str]:
+        return sorted(name.decode() for name in self.run(self.raw.keys(f"{self.keys.prefix}:*{what}*")))
+
+    def _work(self, hand: Hand) -> None:
+        while hand.entries:
+            if (found := self._lease(hand, *hand.entries.pop())) is not None:
+                assert found[0].state in (LeaseState.LEASED, LeaseState.EXPIRED, LeaseState.POISON)
+                assert self._store(hand, *found, list(found[0].missing), done=True) is Stored.STORED
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A server of its own, which is flushed again and again."""
+    with EmbeddedRedis(tmp_path, extra=("--appendonly", "no")) as started:
+        yield started
+
+
+@pytest.mark.timeout(3600)
+def test_the_queue_and_the_ledger_do_as_the_model_says(server: EmbeddedRedis) -> None:
+    """At every step of every run, and at the end of it."""
+    Queue.server = server
+    given = settings()
+    settled = settings(
+        max_examples=FEW if given.derandomize else given.max_examples,
+        stateful_step_count=STEPS,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Queue, settings=settled)
