@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
 
@@ -27,10 +28,16 @@ class Takeover:
         self._period_s = lease_ms / 3000
 
     async def run(self) -> None:
-        """Looks three times in a lease, for ever; waits out a lost server."""
+        """Says that it lives and looks at others, three times in a lease, for ever; waits out a lost server.
+
+        Apart from each other: to go on with many answers may take longer than a lease, and who does so is not silent.
+        """
+        await asyncio.gather(self._again_and_again(self._presence.beat), self._again_and_again(self.look))
+
+    async def _again_and_again(self, step: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
-                await self.look()
+                await step()
             except (RedisError, OSError) as error:
                 log.warning("takeover: Redis does not answer: %s", type(error).__name__)
             await asyncio.sleep(self._period_s)

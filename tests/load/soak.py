@@ -86,7 +86,7 @@ class Client:
         answer_id = await self._accepted(wanted)
         started = time.monotonic()
         while time.monotonic() - started < STUCK_S:
-            await asyncio.sleep(0.3 + 0.2 * self._rng.random())
+            await asyncio.sleep(0.5 + 0.5 * self._rng.random())
             response = await self._send("GET", f"/v1/answers/{answer_id}")
             if response is None or response is GONE or response.status_code in AWAY:
                 continue
