@@ -144,13 +144,20 @@ class Gateways(RuleBasedStateMachine):
             self._queue(expected)
 
     @precondition(lambda self: self.going)
-    @rule(pick=PICK)
+    @rule(what=st.integers(0, 9), pick=PICK, who=PICK)
+    def look_after(self, what: int, pick: int, who: int) -> None:
+        """One of the steps of a gateway that waits for an answer."""
+        if what < 5:
+            self.mend(pick)
+        elif what == 5:
+            self.cancel(pick)
+        else:
+            self.finish(pick, who)
+
     def mend(self, pick: int) -> None:
         """A gateway looks after one of its answers."""
         self._mend(picked(self.going, pick))
 
-    @precondition(lambda self: self.going)
-    @rule(pick=PICK)
     def cancel(self, pick: int) -> None:
         """All open jobs of an answer are cancelled; nobody will ever be asked to work on them again."""
         answer = picked(self.going, pick)
@@ -161,12 +168,12 @@ class Gateways(RuleBasedStateMachine):
         for job in there:
             job.state = "cancelled"
 
-    @precondition(lambda self: self.model.answers)
-    @rule(pick=PICK, who=PICK)
     def finish(self, pick: int, who: int) -> None:
         """Some gateway records a verdict: only the owner's, of an answer in progress, counts."""
-        answer = picked(list(self.model.answers.values()), pick)
-        self._finish(answer, picked([*self.gateways, *self.former], who))
+        early = who % 4 == 0
+        ripe = [each for each in self.model.answers.values() if early or len(each.samples) == each.n]
+        if ripe:
+            self._finish(picked(ripe, pick), picked([*self.gateways, *self.former], who // 4))
 
     def _finish(self, answer: ModelAnswer, ledger: Ledger) -> None:
         if not answer.known:
@@ -179,7 +186,6 @@ class Gateways(RuleBasedStateMachine):
     async def _verdict(self, ledger: Ledger, answer_id: str) -> Answer:
         return await gateway_lost(await ledger.read(answer_id))
 
-    @rule(pick=PICK)
     def kill_gateway(self, pick: int) -> None:
         """Another takes over all that it worked on and submits what is missing; the killed one may come back late."""
         lost = self.gateways.pop(pick % 2)

@@ -17,14 +17,20 @@ class Workers(Gateways):
     """The workers' rules, and the time that their leases take."""
 
     @precondition(lambda self: self.awake and self.model.waiting)
-    @rule(pick=PICK, count=st.integers(1, 3))
-    def deliver(self, pick: int, count: int) -> None:
-        """New entries come in their order."""
+    @rule(pick=PICK, count=st.integers(1, 3), at_once=st.integers(0, 3))
+    def deliver(self, pick: int, count: int, at_once: int) -> None:
+        """New entries come in their order, and mostly are leased at once."""
         hand = picked(self.awake, pick)
         wanted = self.model.waiting[:count]
         self._given(hand, self.run(hand.leases.take(0, count)), wanted)
         for entry in wanted:
             self.model.delivered(entry, hand.name)
+        if at_once:
+            self._lease_all(hand)
+
+    def _lease_all(self, hand: Hand) -> None:
+        while hand.entries:
+            self._lease(hand, *hand.entries.pop())
 
     def _given(self, hand: Hand, found: tuple[Entry, ...], wanted: list[ModelEntry]) -> None:
         assert [entry.entry_id for entry in found] == [entry.name for entry in wanted]
@@ -93,21 +99,48 @@ class Workers(Gateways):
     @rule(pick=PICK, count=st.integers(1, 4))
     def reclaim(self, pick: int, count: int) -> None:
         """Whose lease has run out loses the entry, and nobody else."""
-        hand = picked(self.awake, pick)
+        self._reclaim(picked(self.awake, pick), count)
+
+    def _reclaim(self, hand: Hand, count: int) -> None:
         found = self.run(hand.leases.reclaim(0, LEASE_MS, count))
         self._given(hand, found, self.model.reclaimed(hand.name, count))
 
-    @rule(pick=PICK)
     def kill_worker(self, pick: int) -> None:
         """What it held stays pending until another takes it over."""
-        self.hands.pop(pick % 3)
+        self.hands.pop(pick % len(self.hands))
         self.hands.append(self._hand())
 
     @rule(pick=PICK)
     def stop_or_go_on(self, pick: int) -> None:
-        """A stopped worker renews nothing; gone on with, it stores what it had, late."""
-        hand = self.hands[pick % 3]
+        """A stopped worker renews nothing."""
+        hand = picked(self.hands, pick)
         hand.stopped = not hand.stopped
+
+    @precondition(lambda self: len(self.awake) > 1 and self.holding)
+    @rule(pick=PICK, other=PICK, wakes=st.integers(0, 2))
+    def stall(self, pick: int, other: int, wakes: int) -> None:
+        """A worker stops for longer than a lease, and another goes on with what it held; the first may store late."""
+        hand, _ = picked(self.holding, pick)
+        hand.stopped = True
+        self.tick()
+        heir = picked(self.awake, other)
+        self._reclaim(heir, 4)
+        self._lease_all(heir)
+        if wakes and hand.held:
+            self._wake(hand, whole=wakes == 2)
+
+    @precondition(lambda self: any(hand.stopped and hand.held for hand in self.hands))
+    @rule(pick=PICK, whole=st.booleans())
+    def late(self, pick: int, whole: bool) -> None:
+        """A stopped worker goes on and stores what it had, whoever else has it by now."""
+        self._wake(picked([hand for hand in self.hands if hand.stopped and hand.held], pick), whole=whole)
+
+    def _wake(self, hand: Hand, *, whole: bool) -> None:
+        hand.stopped = False
+        for lease, known in list(hand.held):
+            self._store(hand, lease, known, list(lease.missing), done=whole)
+        if whole:
+            hand.held.clear()
 
     @rule()
     def tick(self) -> None:

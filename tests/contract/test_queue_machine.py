@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from service.embedded_redis import EmbeddedRedis
 from tests.contract.queue_gateways import PICK, Hand, picked
@@ -20,8 +20,8 @@ from workers.wire.keys import GROUP
 from workers.wire.lease import LeaseState, Stored
 from workers.wire.messages import Reply
 
-FEW = 40
-STEPS = 30
+FEW = 60
+STEPS = 40
 
 ENDLESS = """
 local found = {}
@@ -36,8 +36,22 @@ return found
 class Queue(Workers):
     """All rules, what holds after each, and a good end."""
 
-    @precondition(lambda self: self.going)
-    @rule(pick=PICK)
+    @rule(what=st.integers(0, 19), pick=PICK)
+    def mishap(self, what: int, pick: int) -> None:
+        """Now and then something dies or is lost; mostly there is only more to do."""
+        if what < 3:
+            self.kill_worker(pick)
+        elif what < 5:
+            self.kill_gateway(pick)
+        elif what == 5:
+            self.trim()
+        elif what == 6:
+            self.flush(scripts=pick % 2 == 0)
+        elif what == 7 and self.going:
+            self.run_out(pick)
+        else:
+            self.submit(pick, [1 + pick % 3])
+
     def run_out(self, pick: int) -> None:
         """An answer's time is up: its jobs are still given out, to be failed."""
         for job in picked(self.going, pick).jobs:
@@ -45,15 +59,13 @@ class Queue(Workers):
                 self.run(self.raw.hset(self.keys.job(job.answer.answer_id, job.job.job_id), "deadline", 1))
                 job.expired = True
 
-    @rule()
     def trim(self) -> None:
         """Somebody cuts the stream off."""
         self.run(self.raw.xtrim(self.stream, maxlen=0, approximate=False))
         for entry in self.model.entries:
             entry.there = False
 
-    @rule(scripts=st.booleans())
-    def flush(self, scripts: bool) -> None:
+    def flush(self, *, scripts: bool) -> None:
         """Redis loses everything, perhaps also the scripts; what is queued from then on is as good as ever."""
         self._hear()
         self.run(self.raw.flushall())

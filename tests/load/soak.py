@@ -138,13 +138,13 @@ class Client:
             tally.wrong.append(name)
 
 
-async def _kill(running: Crew, tally: Tally, rng: Random, period_s: float) -> None:
-    """Kills one of the crew every so often, for ever; what has been killed is started again at once.
+async def _kill(running: Crew, tally: Tally, rng: Random, period_s: float, loading: "asyncio.Task[None]") -> None:
+    """Kills one of the crew every so often, while the load lasts; what has been killed is started again at once.
 
     It is one that serves: a process that is still starting on a busy machine is nobody's loss.
     """
     due = time.monotonic()
-    while True:
+    while not loading.done():
         due = max(due + period_s, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
         victim = rng.choice([*await asyncio.to_thread(running.up), None])
@@ -174,12 +174,8 @@ async def _load(running: Crew, tally: Tally, options: argparse.Namespace, answer
 
 
 async def _soak(running: Crew, tally: Tally, options: argparse.Namespace) -> None:
-    killing = asyncio.create_task(_kill(running, tally, Random(options.seed), options.period))
     loading = asyncio.create_task(_load(running, tally, options, options.answers))
-    await asyncio.wait({killing, loading}, return_when=asyncio.FIRST_COMPLETED)
-    killing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await killing
+    await _kill(running, tally, Random(options.seed), options.period, loading)
     await loading
 
 
