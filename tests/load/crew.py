@@ -96,6 +96,19 @@ class Crew:
         self.workers = [Member(f"worker {i}", command, environment, folder) for i in range(workers)]
 
     @property
+    def members(self) -> list[Member]:
+        """All but the server."""
+        return [*self.gateways, *self.workers]
+
+    def revive(self) -> list[str]:
+        """Starts again what has ended by itself, as a supervisor would; says who, and how."""
+        ended = [member for member in self.members if not member.running]
+        said = [f"{member.name} with code {member.process.returncode}" for member in ended]
+        for member in ended:
+            member.start()
+        return said
+
+    @property
     def urls(self) -> list[str]:
         """Where the gateways are; a gateway that is started again is where it was."""
         return [f"http://127.0.0.1:{port}" for port in self.ports]
@@ -104,10 +117,12 @@ class Crew:
         """Waits until every gateway is ready and every worker shows its card."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if len(self.up()) == len(self.workers) + len(self.gateways):
+            if len(self.up()) == len(self.members):
                 return
             time.sleep(0.05)
-        raise TimeoutError(f"not ready within {seconds:.0f} s")
+        up = self.up()
+        down = [f"{m.name} ({m.process.poll()}): {m.log[-500:]}" for m in self.members if m not in up]
+        raise TimeoutError(f"not ready within {seconds:.0f} s: {down}")
 
     def up(self) -> list[Member]:
         """The gateways that are ready and the workers whose card is out: what a kill would take from the users."""
@@ -125,7 +140,7 @@ class Crew:
 
     def close(self) -> None:
         """Ends everything: gateways, workers, the server."""
-        for member in [*self.gateways, *self.workers]:
+        for member in self.members:
             member.end()
         self.redis.close()
         self.server.stop()

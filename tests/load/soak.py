@@ -63,6 +63,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     killed: Counter[str] = field(default_factory=Counter)
+    ended: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
 
@@ -147,6 +148,7 @@ async def _kill(running: Crew, tally: Tally, rng: Random, period_s: float, loadi
     while not loading.done():
         due = max(due + period_s, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
+        tally.ended += running.revive()
         victim = rng.choice([*await asyncio.to_thread(running.up), None])
         if victim is None:
             await asyncio.to_thread(running.kill_redis)
@@ -197,6 +199,7 @@ def _report(tally: Tally, left: dict[str, int], memory: tuple[int, int], options
     seconds = sorted(tally.seconds) or [0.0]
     say(f"{options.answers} answers of {N} samples, {options.concurrency} at once; seed {options.seed}; {machine()}\n")
     say(f"killed: {sum(tally.killed.values())} ({deaths}), one every {options.period:g} s\n")
+    say(f"ended by themselves: {', '.join(tally.ended) or 'none'}\n")
     ended = ", ".join(f"{name} {count}" for name, count in sorted(tally.statuses.items()))
     say(f"accepted {tally.accepted}; ended: {ended}; requests of unknown fate {tally.unsure}\n")
     say(f"refused meanwhile: {dict(tally.refusals) or 'none'}\n")
@@ -238,11 +241,11 @@ def main() -> int:
             _settled(running, RETENTION_S + 30)
             before, tally = running.memory(), Tally()
             asyncio.run(_soak(running, tally, options))
-            running.wait_ready()
+            running.wait_ready(300.0)
             left = _settled(running, STUCK_S + RETENTION_S + 60)
             good = _report(tally, left, (before, running.memory()), options)
             if options.logs and not good:
-                for member in [*running.gateways, *running.workers]:
+                for member in running.members:
                     sys.stdout.write(f"--- {member.name}\n{member.log[-20_000:]}\n")
     return 0 if good else 1
 
