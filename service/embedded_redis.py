@@ -18,7 +18,8 @@ from typing import IO, Self
 
 import redis
 
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 120.0
+"""A large append-only file is long in the reading; a server that cannot start ends, which is seen at once."""
 
 
 def find_server() -> Path:
