@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from service.answer_types import reading
 from service.answer_types.base import Meaning, Options
@@ -16,6 +16,7 @@ from service.answer_types.unanswered import ends_on_cue
 from service.answer_types.written import normal_form
 from service.candidates import Extraction, Task
 from service.contract import ModelName
+from service.sampling_request import refusal
 
 SHORT_CHARS = 160
 """A text without any mark of an answer is one itself only up to this length."""
@@ -54,8 +55,6 @@ class TextOptions(Options):
         semantic = info.data.get("equivalence") == "semantic"
         if value is not None and not semantic:
             raise ValueError('only where equivalence is "semantic"')
-        if value is None and semantic and info.field_name == "model":
-            raise ValueError("required: the pool of workers that compares what texts mean")
         return value
 
     @field_validator("strict", "threshold")
@@ -66,6 +65,12 @@ class TextOptions(Options):
         if info.field_name == "threshold" and value is not None and info.data.get("strict") is False:
             raise ValueError("not where strict is false: the likeliest label counts")
         return value
+
+    @model_validator(mode="after")
+    def _by_some_pool(self) -> Self:
+        if self.equivalence == "semantic" and self.model is None:
+            raise refusal("required: the pool of workers that compares what texts mean", "model")
+        return self
 
     @property
     def meaning(self) -> Meaning | None:

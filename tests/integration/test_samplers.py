@@ -27,7 +27,9 @@ class Stack:
     def ask(self, says: Any, delay_ms: float = 0.0, **body: Any) -> dict[str, Any]:
         """A reply with its samples, of a model that says this; `asked` then holds its calls."""
         self.say(says, delay_ms)
-        return self.gateway.answer(**{"question": ASKED, "sampling": {"seed": 5}, "stop": "none", **body})
+        return self.gateway.answer(
+            **{"question": ASKED, "sampling": {"seed": 5}, "stop": "none", "aggregator": "vote", **body}
+        )
 
     def say(self, says: Any, delay_ms: float = 0.0) -> None:
         """Has the model say this."""
@@ -162,7 +164,12 @@ def test_navigate_shows_later_samples_what_earlier_ones_tried(stack: Stack) -> N
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it? $question"}]
     stack.say(says_it)
     reply = stack.gateway.answer(
-        messages=turns, sampler={"name": "navigate", "batch": 2}, n=4, stop="none", sampling={"seed": 8}
+        messages=turns,
+        sampler={"name": "navigate", "batch": 2},
+        n=4,
+        stop="none",
+        aggregator="vote",
+        sampling={"seed": 8},
     )
     first, second, third, fourth = stack.asked
     assert first["messages"] == second["messages"] == turns

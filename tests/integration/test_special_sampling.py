@@ -155,7 +155,13 @@ def test_the_catalog_says_who_needs_and_who_provides_it(gateway: Gateway) -> Non
     """The rule is listed with its options and its need, and the shipped model's pool with all that it can do."""
     rules = {rule["name"]: rule for rule in gateway.http.get("/v1/stopping-rules").json()["data"]}
     assert rules["deepconf_online"]["needs"] == ["confidence_cut"]
-    assert set(rules["deepconf_online"]["options"]["properties"]) == {"warmup", "percentile", "window", "bar"}
+    assert set(rules["deepconf_online"]["options"]["properties"]) == {
+        "warmup",
+        "percentile",
+        "window",
+        "bar",
+        "consensus",
+    }
     pools = {pool["id"]: pool["conclave"]["provides"] for pool in gateway.http.get("/v1/models").json()["data"]}
     special = {"logit_bias", "end_at_answer", "confidence_cut", "cautious", "probe"}
     assert special <= set(pools["abacus"])
