@@ -4,7 +4,6 @@ The samples of an answer are written by the workers beside it (`Keys.samples`), 
 answer while it is in progress; only its owner makes it final, and once.
 """
 
-import contextlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from service.contract import Answer, AnswerRequest, Status
 from service.errors import UnknownAnswer
 from service.ledger_scripts import ACCEPT, FINISH, MARK, TAKE
 from workers.wire.keys import Keys
-from workers.wire.messages import SAMPLES, Sample
+from workers.wire.messages import SAMPLES, Failure, FailureKind, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +125,13 @@ class Ledger:
         await self._redis.srem(self._open(answer_id, self.gateway), answer_id)
 
     async def samples(self, answer_id: str, batch: str = SAMPLES) -> dict[int, Sample]:
-        """The samples of one prompt of the answer that are stored so far, by index; unreadable ones are left out."""
+        """The samples of one prompt of the answer that are stored so far, by index; unreadable ones have failed."""
         raw = await self._redis.hgetall(self._keys.samples(answer_id))
         found: dict[int, Sample] = {}
         for field, body in raw.items():
             stored, _, index = field.decode().rpartition(":")
             if stored == batch:
-                with contextlib.suppress(ValidationError):
-                    sample = Sample.model_validate_json(body)
-                    if sample.index == int(index):
-                        found[sample.index] = sample
+                found[int(index)] = _sample(int(index), body)
         return found
 
     async def count_samples(self, answer_id: str) -> int:
@@ -163,3 +159,15 @@ class Ledger:
 
     def _open(self, answer_id: str, gateway: str) -> str:
         return self._keys.open_answers(self._keys.shard_of(answer_id), gateway)
+
+
+def _sample(index: int, body: bytes) -> Sample:
+    """A stored sample. An index is written once, so what cannot be read will never come: it has failed."""
+    try:
+        sample = Sample.model_validate_json(body)
+    except ValidationError:
+        sample = None
+    if sample is None or sample.index != index:
+        said = "what the worker stored cannot be read as a sample"
+        return Sample(index=index, failure=Failure(kind=FailureKind.INTERNAL, detail=said))
+    return sample

@@ -7,10 +7,11 @@ free connection.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Iterable
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -57,6 +58,38 @@ async def end_all(tasks: "Collection[asyncio.Task[None]]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Telling(AbstractConnection):
+    """A connection that tells every loss of it as one.
+
+    Writing to a connection that was reset is a RuntimeError in uvloop, which nobody takes for a lost server: it would
+    be a bare 500 in a gateway, and the end of a loop in a worker. A new connection that is not answered in time is a
+    ConnectionError in redis-py, which would be tried again, 5 s each time.
+    """
+
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Connects as its base does; raises redis-py's TimeoutError where the server accepts and says nothing."""
+        try:
+            await super().connect_check_health(check_health, retry_socket_connect)
+        except RedisConnectionError as error:
+            if isinstance(error.__cause__ or error.__context__, RedisTimeoutError | TimeoutError):
+                raise RedisTimeoutError(str(error)) from error
+            raise
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Sends as its base does; raises redis-py's ConnectionError where the transport is closed."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise RedisConnectionError(f"the connection is closed: {error}") from error
+
+
+def _telling(pool: BlockingConnectionPool) -> BlockingConnectionPool:
+    """The pool, whose connections (of the URL's kind: TCP, TLS or a Unix socket) tell of each loss."""
+    kind = pool.connection_class
+    pool.connection_class = type(f"Telling{kind.__name__}", (Telling, kind), {})
+    return pool
+
+
 def command_client(url: str, max_connections: int = 64) -> Redis:
     """A client for short commands: bounded pool, 5 s timeout, three quick retries on a lost connection."""
     pool = BlockingConnectionPool.from_url(
@@ -69,7 +102,7 @@ def command_client(url: str, max_connections: int = 64) -> Redis:
         # Only a lost connection is tried again: a time-out has already cost its 5 s.
         retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), 3, supported_errors=(RedisConnectionError,)),
     )
-    return Redis(connection_pool=pool)
+    return Redis(connection_pool=_telling(pool))
 
 
 def blocking_client(url: str, readers: int) -> Redis:
@@ -82,7 +115,7 @@ def blocking_client(url: str, readers: int) -> Redis:
         socket_connect_timeout=2.0,
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis(connection_pool=pool)
+    return Redis(connection_pool=_telling(pool))
 
 
 async def evicts(client: Redis) -> str | None:

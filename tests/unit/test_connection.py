@@ -1,0 +1,53 @@
+"""The Redis clients: what a lost connection is told as."""
+
+import asyncio
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from workers.wire.connection import blocking_client, close, command_client
+
+
+@pytest.mark.parametrize("scheme", ["redis://127.0.0.1:1", "rediss://127.0.0.1:1", "unix:///nowhere"])
+async def test_a_transport_that_is_closed_is_a_lost_connection(scheme: str) -> None:
+    """Not the RuntimeError that uvloop raises, which is taken for a bug; for every kind of server and client."""
+    for client in (command_client(scheme), blocking_client(scheme, 1)):
+        connection = client.connection_pool.make_connection()
+
+        class Closed:
+            def writelines(self, data: object) -> None:
+                raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+            def close(self) -> None:
+                return
+
+            async def wait_closed(self) -> None:
+                return
+
+        connection._writer, connection._reader = Closed(), object()
+        with pytest.raises(RedisConnectionError, match="closed"):
+            await connection.send_packed_command(b"PING", check_health=False)
+        await close(client)
+
+
+async def test_a_server_that_accepts_and_says_nothing_costs_one_time_out() -> None:
+    """A stopped server's kernel still takes connections: each command waits once, and is not tried again."""
+    connections = 0
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await reader.read(1_024):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    client = command_client(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    client.connection_pool.connection_kwargs["socket_timeout"] = 0.2
+    for tried in (1, 2):
+        with pytest.raises(RedisTimeoutError):
+            await client.time()
+        assert connections == tried
+    await close(client)
+    server.close()
