@@ -27,8 +27,8 @@ demo: $(STAMP) ## start the stack, put three questions, show the answers, stop
 serve: $(STAMP) ## leave the stack up on 127.0.0.1:8000
 	$(BIN)/conclave up
 
-test: $(STAMP) ## all tests but the GPU's
-	$(BIN)/python -m pytest -m "not gpu"
+test: $(STAMP) ## all tests but the GPU's and the slow faults
+	$(BIN)/python -m pytest -m "not gpu and not matrix"
 
 laws: $(STAMP) ## the property tests with examples that no run has drawn before; `make test` draws the same each time
 	for round in 1 2 3; do $(BIN)/python -m pytest -q --hypothesis-profile search tests/contract tests/unit || exit 1; done
@@ -52,8 +52,9 @@ weights: $(STAMP) ## what learned member weights gain on recorded samples of sev
 certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated runs a line
 	$(BIN)/python -m tests.load.certificate
 
-faults: $(STAMP) ## the fault tests alone: real kills of real processes
-	$(BIN)/python -m pytest tests/faults -m "not gpu"
+# FAULTS='--repeat 20 --seed 1' runs each row twenty times, with the seeds 1 to 20.
+faults: $(STAMP) ## the fault matrix: real kills of real processes, a chaos proxy, invariants, a table of the thirty rows
+	$(BIN)/python -m pytest tests/faults -m "not gpu" --table $(FAULTS)
 
 machine: $(STAMP) ## a thousand new runs of the queue and the ledger beside a model of them: ten minutes
 	$(BIN)/python -m pytest -q --hypothesis-profile machine tests/contract/test_queue_machine.py

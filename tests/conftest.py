@@ -121,11 +121,20 @@ class Program:
 class Gateway(Program):
     """A gateway with a client."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], folder: Path, arguments: Sequence[str] = ("service", "gateway")
+    ) -> None:
         self.port = free_port("127.0.0.1")
-        super().__init__("gateway", ["service", "gateway"], {**environment, "CONCLAVE_PORT": str(self.port)}, folder)
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30.0, trust_env=False)
-        wait_until(self._ready, "the gateway is ready")
+        super().__init__("gateway", arguments, {**environment, "CONCLAVE_PORT": str(self.port)}, folder)
+        self.seen: list[httpx.Response] = []
+        """Every reply that it gave to this client."""
+        self.http = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            timeout=30.0,
+            trust_env=False,
+            event_hooks={"response": [self.seen.append]},
+        )
+        wait_until(self._ready, "the gateway is ready", 60.0)
 
     def _ready(self) -> bool:
         assert self.running, f"the gateway ended:\n{self.log}"

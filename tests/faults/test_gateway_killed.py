@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from service.stack import free_port
-from tests.conftest import ROOT, Bench, Gateway, Program, wait_until
+from tests.conftest import ROOT, Bench, Gateway, wait_until
 from tests.fake_upstream import FakeUpstream
 
 RIGHT = "The answer is 42."
@@ -46,6 +44,7 @@ def two(bench: Bench) -> tuple[Gateway, Gateway]:
     return bench.gateway(**LEASE), bench.gateway(**LEASE)
 
 
+@pytest.mark.row(21)
 @pytest.mark.parametrize("aggregator", ["vote", "self_agreement"])
 def test_another_gateway_goes_on_with_what_is_stored(
     bench: Bench, two: tuple[Gateway, Gateway], upstream: FakeUpstream, aggregator: str
@@ -67,6 +66,7 @@ def test_another_gateway_goes_on_with_what_is_stored(
     wait_until(lambda: nothing_is_left(bench), "nothing is left")
 
 
+@pytest.mark.row(21)
 @pytest.mark.parametrize(
     "sampler", ["choice_shuffle", {"name": "navigate", "batch": 3}, {"name": "deepen", "width": 3}]
 )
@@ -92,6 +92,7 @@ def test_another_gateway_draws_the_rest_from_the_very_same_prompts(
     assert len({sample["text"] for sample in answer["samples"]}) == 9
 
 
+@pytest.mark.row(21)
 def test_a_call_that_was_made_is_not_made_again(bench: Bench, two: tuple[Gateway, Gateway]) -> None:
     """Killed while the aggregator's call runs: the samples are not drawn again, and the call is made once."""
     first, second = two
@@ -108,6 +109,7 @@ def test_a_call_that_was_made_is_not_made_again(bench: Bench, two: tuple[Gateway
     assert upstream.stats.choices == 3
 
 
+@pytest.mark.row(21)
 def test_a_caller_who_waited_at_the_dead_gateway_frees_the_workers(bench: Bench, two: tuple[Gateway, Gateway]) -> None:
     """Nobody can take that answer any more: it ends as gateway_lost, and the upstream's calls are given up."""
     first, second = two
@@ -126,6 +128,7 @@ def test_a_caller_who_waited_at_the_dead_gateway_frees_the_workers(bench: Bench,
     wait_until(lambda: nothing_is_left(bench), "nothing is left")
 
 
+@pytest.mark.row(21)
 def test_an_answer_that_was_to_be_cancelled_is_not_gone_on_with(bench: Bench, two: tuple[Gateway, Gateway]) -> None:
     """DELETE at the living gateway while the owner is dead: cancelled as soon as it is taken over."""
     first, second = two
@@ -139,6 +142,7 @@ def test_an_answer_that_was_to_be_cancelled_is_not_gone_on_with(bench: Bench, tw
     wait_until(lambda: upstream.stats.disconnected == 1, "the upstream's call is given up")
 
 
+@pytest.mark.row(21)
 def test_a_gateway_that_was_stopped_does_not_undo_what_another_did(
     bench: Bench, two: tuple[Gateway, Gateway], upstream: FakeUpstream
 ) -> None:
@@ -161,6 +165,7 @@ def test_a_gateway_that_was_stopped_does_not_undo_what_another_did(
     assert upstream.stats.choices == 6
 
 
+@pytest.mark.row(21)
 def test_a_drained_gateway_leaves_its_answers_to_others(bench: Bench, upstream: FakeUpstream) -> None:
     """SIGTERM: what does not end in the drain's time is taken over at once, without waiting for a lease."""
     first = bench.gateway(gateway_lease_ms="60000", drain_s="0.2")
@@ -173,6 +178,7 @@ def test_a_drained_gateway_leaves_its_answers_to_others(bench: Bench, upstream: 
     assert (answer["status"], answer["answer"], answer["usage"]["samples"]["finished"]) == ("answered", "42", 12)
 
 
+@pytest.mark.row(21)
 def test_the_same_key_at_another_gateway_is_the_same_answer(
     bench: Bench, two: tuple[Gateway, Gateway], upstream: FakeUpstream
 ) -> None:
@@ -223,15 +229,11 @@ class Changed(Gateway):
     def __init__(self, bench: Bench, folder: Path, script: str, *arguments: str) -> None:
         (folder / "changed.py").write_text(script)
         environment = bench._environment(LEASE) | {"PYTHONPATH": f"{folder}:{ROOT}"}
-        self.port = free_port("127.0.0.1")
-        Program.__init__(
-            self, "gateway", ["changed", *arguments], environment | {"CONCLAVE_PORT": str(self.port)}, folder
-        )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30.0, trust_env=False)
+        super().__init__(environment, folder, ["changed", *arguments])
         bench._programs.append(self)
-        wait_until(self._ready, "the gateway is ready")
 
 
+@pytest.mark.row(24)
 @pytest.mark.parametrize("seconds", ["3600", "-3600"])
 def test_a_gateway_whose_clock_is_wrong_sees_and_gives_the_same(
     bench: Bench, upstream: FakeUpstream, tmp_path: Path, seconds: str
@@ -246,6 +248,7 @@ def test_a_gateway_whose_clock_is_wrong_sees_and_gives_the_same(
     assert [right.final(each)["answer"] for each in (answer_id, other)] == ["42", "42"]
 
 
+@pytest.mark.row(29, bugs=True)
 def test_an_aggregator_that_breaks_leaves_the_plain_vote(bench: Bench, upstream: FakeUpstream, tmp_path: Path) -> None:
     """The samples are there: the answer names what broke, and is the vote's."""
     gateway = Changed(bench, tmp_path, BROKEN)
@@ -254,6 +257,7 @@ def test_an_aggregator_that_breaks_leaves_the_plain_vote(bench: Bench, upstream:
     assert answer["aggregator"]["fallback_reason"] == "broken: ValueError"
 
 
+@pytest.mark.row(29, bugs=True)
 def test_an_answer_on_which_the_gateway_breaks_ends(bench: Bench, upstream: FakeUpstream, tmp_path: Path) -> None:
     """500 for who waits, failed for who looks later; it does not stay in progress."""
     gateway = Changed(bench, tmp_path, BROKEN, "wholly")
@@ -264,6 +268,7 @@ def test_an_answer_on_which_the_gateway_breaks_ends(bench: Bench, upstream: Fake
     wait_until(lambda: nothing_is_left(bench), "nothing is left")
 
 
+@pytest.mark.row(21)
 def test_readiness_falls_before_the_door_closes(bench: Bench, upstream: FakeUpstream) -> None:
     """After SIGTERM the gateway says that it is not ready, and serves on for the time of notice."""
     gateway = bench.gateway(drain_notice_s="3")

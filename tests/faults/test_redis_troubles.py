@@ -1,8 +1,5 @@
 """Faults: replies of Redis that are lost, a Redis that is away, full, flushed or evicting; nothing accepted hangs."""
 
-import hashlib
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +10,7 @@ import pytest
 
 from service.embedded_redis import EmbeddedRedis
 from service.ledger_scripts import ACCEPT, FINISH, TAKE
+from tests.chaos import Chaos
 from tests.conftest import Bench, Gateway, Program, wait_until
 from tests.fake_upstream import FakeUpstream
 from workers.wire.scripts import SUBMIT
@@ -20,93 +18,16 @@ from workers.wire.scripts import SUBMIT
 RIGHT = "The answer is 42."
 
 
-class Weak:
-    """A way to a Redis server's socket that loses the reply to a script, or fails for a while as one is called."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = str(target)
-        self._needle = b""
-        self._away_s = 0.0
-        self._until = 0.0
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.cuts = 0
-        self.url = f"redis://127.0.0.1:{self._door.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def arm(self, script: str, away_s: float = 0.0) -> None:
-        """The next call of `script` is carried out and its reply lost; with `away_s`, nobody is served for so long."""
-        self._away_s = away_s
-        self._needle = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest().encode()
-
-    def close(self) -> None:
-        """Serves nobody any more."""
-        self._door.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._door.accept()
-            except OSError:
-                return
-            if time.monotonic() < self._until:
-                client.close()
-                continue
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._target)
-            pair = (client, server)
-            self._pairs.append(pair)
-            lost = threading.Event()
-            threading.Thread(target=self._up, args=(pair, lost), daemon=True).start()
-            threading.Thread(target=self._down, args=(pair, lost), daemon=True).start()
-
-    def _up(self, pair: tuple[socket.socket, socket.socket], lost: threading.Event) -> None:
-        client, server = pair
-        try:
-            while data := client.recv(65_536):
-                if self._needle and self._needle in data:
-                    self._needle = b""
-                    self.cuts += 1
-                    if self._away_s:
-                        self._until = time.monotonic() + self._away_s
-                        for each in self._pairs:
-                            _cut(each)
-                        return
-                    lost.set()
-                server.sendall(data)
-        except OSError:
-            pass
-        _cut(pair)
-
-    def _down(self, pair: tuple[socket.socket, socket.socket], lost: threading.Event) -> None:
-        client, server = pair
-        try:
-            while (data := server.recv(65_536)) and not lost.is_set():
-                client.sendall(data)
-        except OSError:
-            pass
-        _cut(pair)
-
-
-def _cut(pair: tuple[socket.socket, socket.socket]) -> None:
-    for each in pair:
-        try:
-            each.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            continue
+@pytest.fixture
+def way(own_redis: EmbeddedRedis) -> Iterator[Chaos]:
+    """A way to the server of the test; the scripts are known there, so that the first call is the real one."""
+    with Chaos(own_redis.socket) as started:
+        yield started
 
 
 @pytest.fixture
-def weak(own_redis: EmbeddedRedis) -> Iterator[Weak]:
-    """A weak way to the server of the test; the scripts are known there, so that the first call is the real one."""
-    way = Weak(own_redis.socket)
-    yield way
-    way.close()
-
-
-@pytest.fixture
-def bench(weak: Weak, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterator[Bench]:
-    """All on a server of its own, which knows the ledger's scripts; it ends before the weak way to it does."""
+def bench(way: Chaos, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterator[Bench]:
+    """All on a server of its own, which knows the ledger's scripts; it ends before the way to it does."""
     started = Bench(own_redis.url, tmp_path)
     for script in (ACCEPT, FINISH, TAKE, SUBMIT):
         started.redis.script_load(script)
@@ -133,28 +54,30 @@ def once(gateway: Gateway, method: str, path: str, **request: object) -> httpx.R
         return client.request(method, path, **request)
 
 
+@pytest.mark.row(16)
 @pytest.mark.parametrize("background", [True, False])
 def test_a_lost_reply_of_the_acceptance_loses_no_answer(
-    bench: Bench, weak: Weak, upstream: FakeUpstream, background: bool
+    bench: Bench, way: Chaos, upstream: FakeUpstream, background: bool
 ) -> None:
     """The client sends the script again and is told the same."""
-    gateway = bench.gateway(redis_url=weak.url)
-    weak.arm(ACCEPT)
+    gateway = bench.gateway(redis_url=way.url)
+    way.lose_reply(ACCEPT)
     response = gateway.ask(n=2, background=background, budget={"seconds": 20})
-    assert (response.status_code, weak.cuts) == (202 if background else 200, 1)
+    assert (response.status_code, way.sprung) == (202 if background else 200, 1)
     assert gateway.final(response.json()["id"])["answer"] == "42"
     assert open_answers(bench) == set()
 
 
+@pytest.mark.row(8)
 @pytest.mark.parametrize("script", [SUBMIT, FINISH], ids=["submit", "finish"])
 def test_redis_away_at_a_step_delays_the_answer_only(
-    bench: Bench, weak: Weak, upstream: FakeUpstream, script: str
+    bench: Bench, way: Chaos, upstream: FakeUpstream, script: str
 ) -> None:
     """Away for longer than the client tries again by itself, as the jobs are queued or the verdict is recorded."""
-    gateway = bench.gateway(redis_url=weak.url, gateway_lease_ms="60000" if script is SUBMIT else "1500")
-    weak.arm(script, away_s=3.0)
+    gateway = bench.gateway(redis_url=way.url, gateway_lease_ms="60000" if script is SUBMIT else "1500")
+    way.go_away_at(script, 3.0)
     response = gateway.ask(n=2, background=True, budget={"seconds": 25})
-    wait_until(lambda: weak.cuts == 1, "the way is cut")
+    wait_until(lambda: way.sprung == 1, "the way is cut")
     wait_until(lambda: once(gateway, "GET", "/readyz").status_code == 200, "it is there again")
     (name,) = bench.keys("{0}:answer:*")
     answer_id = name.rpartition(":")[2]
@@ -164,22 +87,24 @@ def test_redis_away_at_a_step_delays_the_answer_only(
     assert open_answers(bench) == set()
 
 
-def test_a_lost_reply_of_a_takeover_loses_no_answer(bench: Bench, weak: Weak, upstream: FakeUpstream) -> None:
+@pytest.mark.row(16)
+def test_a_lost_reply_of_a_takeover_loses_no_answer(bench: Bench, way: Chaos, upstream: FakeUpstream) -> None:
     """The answer is the new gateway's, though that was not told so: it finds it among its own."""
     first = bench.gateway(gateway_lease_ms="1200")
-    second = bench.gateway(gateway_lease_ms="1200", redis_url=weak.url)
+    second = bench.gateway(gateway_lease_ms="1200", redis_url=way.url)
     bench.say(upstream, hang=True)
     answer_id = first.ask(n=2, background=True, budget={"seconds": 60}).json()["id"]
     wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
-    weak.arm(TAKE)
+    way.lose_reply(TAKE)
     first.kill()
-    wait_until(lambda: weak.cuts == 1, "the reply is lost")
+    wait_until(lambda: way.sprung == 1, "the reply is lost")
     bench.owner_of(answer_id).kill()  # its call hangs for ever
     bench.say(upstream, texts=[RIGHT])
     bench.worker(f"fake=openai:{upstream.url}")
     assert second.final(answer_id, 30.0)["answer"] == "42"
 
 
+@pytest.mark.row(10, lost=True)
 def test_a_flush_in_the_middle_is_said_at_once(bench: Bench, upstream: FakeUpstream) -> None:
     """503 state_lost long before the budget is over, also with a key; and no key without a time to live is left."""
     gateway = bench.gateway()
@@ -200,6 +125,7 @@ def test_a_flush_in_the_middle_is_said_at_once(bench: Bench, upstream: FakeUpstr
     assert [key for key in bench.keys("*") if bench.redis.ttl(f"{bench.prefix}:{key}") == -1] == []
 
 
+@pytest.mark.row(10, lost=True)
 def test_an_answer_that_is_left_after_a_flush_makes_no_lasting_key(bench: Bench, upstream: FakeUpstream) -> None:
     """A drain notes what it leaves only where there is something to note."""
     gateway = bench.gateway(drain_s="0.1")
@@ -211,6 +137,7 @@ def test_an_answer_that_is_left_after_a_flush_makes_no_lasting_key(bench: Bench,
     assert [key for key in bench.keys("*") if bench.redis.ttl(f"{bench.prefix}:{key}") == -1] == []
 
 
+@pytest.mark.row(18)
 def test_a_trimmed_job_is_drawn_again(bench: Bench) -> None:
     """Its worker died and its entry was trimmed away: the answer comes, and nothing stays pending."""
     gateway = bench.gateway()
@@ -229,6 +156,7 @@ def test_a_trimmed_job_is_drawn_again(bench: Bench) -> None:
     assert bench.keys("{0}:job:*") == []
 
 
+@pytest.mark.row(12)
 def test_without_redis_a_request_with_a_key_and_a_new_choice_are_503(bench: Bench, own_redis: EmbeddedRedis) -> None:
     """Down, and full: no 500 from any route, and Retry-After."""
     gateway = bench.gateway()
@@ -250,6 +178,7 @@ def test_without_redis_a_request_with_a_key_and_a_new_choice_are_503(bench: Benc
     own_redis.start()
 
 
+@pytest.mark.row(13)
 def test_an_evicting_redis_is_refused(tmp_path: Path) -> None:
     """By gateway and worker at their start, and by readiness when it begins to evict later; a setting allows it."""
     with EmbeddedRedis(tmp_path / "redis", extra=("--maxmemory-policy", "allkeys-lru")) as server:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -20,6 +21,7 @@ def poisoned(folder: Path, word: str) -> str:
     return str(folder)
 
 
+@pytest.mark.row(28)
 def test_a_worker_whose_model_gives_nan_again_and_again_ends(bench: Bench, tmp_path: Path) -> None:
     """Bad samples are failed samples with a typed reason; three orders of them end the process with code 3."""
     gateway = bench.gateway()
