@@ -92,9 +92,11 @@ def _candidates(reading: Reading, mix: Mix) -> list[CandidateReply]:
 async def gateway_lost(record: Record) -> Answer:
     """The record of an answer whose gateway died before there was a verdict: no later look will find more."""
     detail = "the gateway that worked on this answer ended before there was a verdict; ask again"
+    n = record.request.n
     return (await so_far(record, {})).model_copy(
         update={
             "status": Status.FAILED,
+            "usage": Usage(samples=SampleCounts(requested=n, cancelled=n)),  # whatever was stored, none is used
             "reason": "gateway_lost",
             "error": Problem(title="The answer was lost", status=503, code="gateway_lost", detail=detail),
         }

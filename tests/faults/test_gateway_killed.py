@@ -125,6 +125,7 @@ def test_a_caller_who_waited_at_the_dead_gateway_frees_the_workers(bench: Bench,
     wait_until(lambda: upstream.stats.disconnected == 1, "the upstream's call is given up", 1.5 + 1.5 + 4)
     answer = second.final(answer_id)
     assert (answer["status"], answer["reason"], answer["answer"]) == ("failed", "gateway_lost", None)
+    assert answer["usage"]["samples"]["cancelled"] == 4
     wait_until(lambda: nothing_is_left(bench), "nothing is left")
 
 
