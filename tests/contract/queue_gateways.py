@@ -55,7 +55,8 @@ class Gateways(RuleBasedStateMachine):
         self.keys = Keys(f"m{secrets.token_hex(4)}")
         self.dispatcher = Dispatcher(self.redis, self.keys)
         self.stream = self.keys.stream(0, MODEL)
-        self.model = Model()
+        version = self.run(self.raw.info("server"))["redis_version"]
+        self.model = Model(drops_trimmed=int(version.partition(".")[0]) >= 7)
         self.names = 0
         self.told: Counter[tuple[str, int]] = Counter()
         self.hands = [self._hand() for _ in range(3)]

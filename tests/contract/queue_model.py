@@ -83,9 +83,10 @@ class ModelLease:
 
 
 class Model:
-    """All answers and entries."""
+    """All answers and entries. `drops_trimmed`: XCLAIM takes a trimmed entry out of the pending ones (Redis 7 on)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, drops_trimmed: bool) -> None:
+        self._drops_trimmed = drops_trimmed
         self.answers: dict[str, ModelAnswer] = {}
         self.entries: list[ModelEntry] = []
 
@@ -121,7 +122,13 @@ class Model:
 
     def delivered(self, entry: ModelEntry, worker: str) -> None:
         """The entry is this worker's now."""
-        entry.owner, entry.pending, entry.aged = worker, True, False
+        entry.owner, entry.pending, entry.aged = worker, entry.there or not self._drops_trimmed, False
+
+    def age(self) -> None:
+        """A lease's time goes by; every pending entry is claimed for its owner on the way."""
+        for entry in self.pending:
+            entry.aged = True
+            entry.pending = entry.there or not self._drops_trimmed
 
     def reclaimed(self, worker: str, count: int) -> list[ModelEntry]:
         """What a worker takes over; trimmed entries are acknowledged on the way."""
@@ -168,7 +175,7 @@ class Model:
             return Renewal.CANCELLED
         if not self._current(lease):
             return Renewal.LOST
-        if lease.entry.pending and lease.entry.there:
+        if lease.entry.pending:
             self.delivered(lease.entry, lease.worker)
         return Renewal.HELD
 

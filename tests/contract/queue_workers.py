@@ -158,5 +158,4 @@ class Workers(Gateways):
         for each in self.run(self.raw.xpending_range(self.stream, GROUP, "-", "+", 1_000)):
             claimed = (self.stream, GROUP, each["consumer"], 0, [each["message_id"]])
             self.run(self.raw.xclaim(*claimed, idle=AGE_MS, justid=True))
-        for entry in self.model.pending:
-            entry.aged = True
+        self.model.age()
