@@ -94,10 +94,11 @@ def dice(request: pytest.FixtureRequest, seed: int) -> random.Random:
 
 @pytest.fixture(autouse=True)
 def invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a row: I1 to I5, before its programs and what they stand on are ended."""
+    """After a row of `make faults`: I1 to I5, before its programs and what they stand on are ended."""
     mark = request.node.get_closest_marker("row")
     there = [each for each in _STANDS_ON if each in request.fixturenames]
-    if mark is None or not there or "bench" not in there[-1]:
+    asked = request.config.getoption("table", False)
+    if not asked or mark is None or not there or "bench" not in there[-1]:
         yield
         return
     bench = [request.getfixturevalue(name) for name in there][-1]

@@ -16,6 +16,9 @@ import pytest
 
 from tests.conftest import Bench, Gateway, Program, wait_until
 
+pytestmark = pytest.mark.matrix
+
+
 RIGHT = "The answer is 42."
 HEAD = b"POST /v1/answers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 

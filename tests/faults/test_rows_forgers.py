@@ -16,6 +16,9 @@ from workers.wire.leases import Leases
 from workers.wire.messages import Provides, WorkerCard
 from workers.wire.scripts import STORE
 
+pytestmark = pytest.mark.matrix
+
+
 RIGHT = "The answer is 42."
 WRONG = "The answer is 666."
 

@@ -12,6 +12,9 @@ from service.embedded_redis import EmbeddedRedis
 from tests.chaos import Chaos
 from tests.conftest import Bench, wait_until
 
+pytestmark = pytest.mark.matrix
+
+
 RIGHT = "The answer is 42."
 
 

@@ -14,6 +14,9 @@ from service.embedded_redis import EmbeddedRedis
 from tests.conftest import Bench, Gateway, Program, wait_until
 from tests.faults.invariants import job_streams, pending
 
+pytestmark = pytest.mark.matrix
+
+
 RIGHT = "The answer is 42."
 QUESTION = {"model": "fake", "question": "Why?", "n": 2, "stop": "none"}
 

@@ -13,6 +13,9 @@ from service.stack import free_port
 from tests.chaos import Chaos
 from tests.conftest import Bench, Gateway, wait_until
 
+pytestmark = pytest.mark.matrix
+
+
 RIGHT = "The answer is 42."
 
 

@@ -30,6 +30,9 @@ runpy.run_module("workers", run_name="__main__", alter_sys=True)
 SHORT = """
 import runpy, sys, torch
 from workers.backends.torch_local.model import LoadedModel
+
+pytestmark = pytest.mark.matrix
+
 forward = LoadedModel.forward
 def short(self, ids, *given):
     if len(ids) > 2 or ids.shape[1] > 200:
