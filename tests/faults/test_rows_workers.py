@@ -15,6 +15,8 @@ from tests.faults.invariants import job_streams
 from tests.tiny_model import make_tiny_model
 from workers.wire.scripts import STORE
 
+pytestmark = pytest.mark.matrix
+
 RIGHT = "The answer is 42."
 
 SKEWED = """
@@ -30,8 +32,6 @@ runpy.run_module("workers", run_name="__main__", alter_sys=True)
 SHORT = """
 import runpy, sys, torch
 from workers.backends.torch_local.model import LoadedModel
-
-pytestmark = pytest.mark.matrix
 
 forward = LoadedModel.forward
 def short(self, ids, *given):
