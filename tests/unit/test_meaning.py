@@ -235,7 +235,8 @@ def test_options_that_would_be_ignored_are_refused(options: dict[str, object], f
     """Each by the field that is wrong."""
     with pytest.raises(ValidationError) as caught:
         TextOptions.model_validate(options)
-    assert caught.value.errors()[0]["loc"] == (field,)
+    first = caught.value.errors()[0]
+    assert first["loc"] == (field,) or first["ctx"]["field"] == field
 
 
 def test_options_name_the_way() -> None:
