@@ -26,7 +26,7 @@ from service.metrics import Metrics
 from service.presence import Presence
 from service.settings import Settings
 from service.takeover import Takeover
-from workers.wire.connection import blocking_client, close, command_client, end_all, evicts
+from workers.wire.connection import blocking_client, check_eviction, close, command_client, end_all, evicts
 from workers.wire.dispatch import Dispatcher, Inbox
 from workers.wire.keys import Keys
 
@@ -63,20 +63,6 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _check_eviction(client: Redis, settings: Settings) -> None:
-    """Raises RuntimeError, or only warns, where Redis may evict answers. One that is away is asked by readiness."""
-    try:
-        policy = await evicts(client)
-    except (RedisError, OSError):
-        return
-    if policy is None:
-        return
-    said = f"Redis may evict answers and jobs (maxmemory-policy {policy}): set it to noeviction"
-    if settings.evicting_redis == "refuse":
-        raise RuntimeError(f"{said}, or CONCLAVE_EVICTING_REDIS to warn")
-    log.warning(said)
-
-
 async def _leave(presence: Presence, client: Redis, inboxes: list[str]) -> None:
     """Takes the gateway's name and inboxes away, as far as Redis answers: all of it ends by itself too."""
     with contextlib.suppress(RedisError, OSError):
@@ -105,7 +91,7 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
         lifecycle.line = Line(dispatcher, mailroom, settings.job_samples, ledger.samples)
         presence = Presence(client, keys, gateway, settings.gateway_lease_ms)
         takeover = Takeover(presence, ledger, lifecycle, metrics, settings.gateway_lease_ms)
-        await _check_eviction(client, settings)
+        await check_eviction(client, settings.evicting_redis)
         mailroom.start()
         watching = asyncio.create_task(takeover.run())
         yield State(settings, dispatcher, pools, lifecycle, Idempotency(client, keys), metrics, lambda: evicts(client))

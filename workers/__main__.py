@@ -12,14 +12,12 @@ import sys
 import time
 
 import uvloop
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from workers import metrics
 from workers.backends import make_backend
 from workers.backends.options import BackendSettings
 from workers.settings import WorkerSettings, seclude_libraries
-from workers.wire.connection import blocking_client, close, command_client, evicts
+from workers.wire.connection import blocking_client, check_eviction, close, command_client
 from workers.wire.keys import Keys
 from workers.wire.leases import Leases
 from workers.wire.messages import WorkerCard
@@ -50,20 +48,6 @@ def options_of(settings: WorkerSettings) -> BackendSettings:
         vllm_gpus=settings.vllm_gpus,
         vllm_compiled=settings.vllm_compiled,
     )
-
-
-async def check_eviction(redis: Redis, wanted: str) -> None:
-    """Raises ValueError, or only warns, where Redis may evict what is queued. One that is away is asked by nobody."""
-    try:
-        policy = await evicts(redis)
-    except (RedisError, OSError):
-        return
-    if policy is None:
-        return
-    said = f"Redis may evict jobs (maxmemory-policy {policy}): set it to noeviction"
-    if wanted == "refuse":
-        raise ValueError(f"{said}, or CONCLAVE_EVICTING_REDIS to warn")
-    log.warning(said)
 
 
 async def serve(model: str, spec: str, settings: WorkerSettings) -> None:

@@ -4,10 +4,11 @@ What they state, and why it holds, is in this folder's __init__.
 """
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable
 from typing import Protocol
 
 from service.confidence.stakes import share_won
+from service.confidence.wagers import Wagers, first_two
 
 
 class LabelTest(Protocol):
@@ -55,7 +56,7 @@ class _Wealth:
         return _Wealth(self.now, self.largest)
 
 
-class LeaderTest:
+class LeaderTest(Wagers[_Wealth]):
     """Excludes each label as the most frequent one; what is left is. For labels that are fixed functions of the text.
 
     The rival of a label is the most frequent other one so far (of equals the one seen first). The stake follows the
@@ -63,16 +64,14 @@ class LeaderTest:
     """
 
     def __init__(self) -> None:
-        self.seen = 0
+        super().__init__(_Wealth())
         self._counts: dict[Hashable, int] = {}
         self._places: dict[Hashable, int] = {}
-        self._against: dict[Hashable, _Wealth] = {}
-        self._unseen = _Wealth()
         self._top: list[Hashable] = []
 
     def see(self, label: Hashable) -> None:
         """One more draw: who staked on it wins, who staked against it loses."""
-        mine = self._against[label] if label in self._against else self._unseen.copy()
+        mine = self._mine(label)
         for rival in self._top:
             if rival != label:
                 mine.lose(self._counts[rival], self._counts.get(label, 0))
@@ -97,19 +96,10 @@ class LeaderTest:
         self.seen += 1
         self._counts[label] = self._counts.get(label, 0) + 1
         self._places.setdefault(label, len(self._places))
-        ahead = {*self._top, label}
-        self._top = sorted(ahead, key=lambda one: (-self._counts[one], self._places[one]))[:2]
-
-    def chance(self, label: Hashable) -> float:
-        """The p-value of "no label is more frequent than this one"."""
-        return math.exp(-self._against.get(label, self._unseen).largest)
-
-    def p(self, labels: Collection[Hashable]) -> float:
-        """The largest chance that is left to any other label, seen or not."""
-        return left(labels, self._against, self._unseen.largest)
+        self._top = first_two(self._top, label, self._counts, self._places)
 
 
-class MajorityTest:
+class MajorityTest(Wagers[_Wealth]):
     """Certifies that a label is more than half of all. For labels that are merged afterwards, in whatever way.
 
     Hypotheses of which at most one is true: no label has more than half; the label b has. The stake against the first
@@ -118,21 +108,20 @@ class MajorityTest:
     """
 
     def __init__(self) -> None:
-        self.seen = 0
+        self._no_majority = _Wealth()
+        super().__init__(_Wealth(), self._no_majority)
         self._counts: dict[Hashable, int] = {}
-        self._against: dict[Hashable, _Wealth] = {}
-        self._unseen = _Wealth()
-        self._none = _Wealth()
         self._leader: Hashable = None
 
     def see(self, label: Hashable) -> None:
         """One more draw: who staked on it wins, who staked against it loses."""
         counts, seen = self._counts, self.seen
-        mine = self._against[label] if label in counts else self._unseen.copy()
+        mine = self._mine(label)
         mine.lose(seen - counts.get(label, 0), counts.get(label, 0))
         if counts:
             ahead = counts[self._leader]
-            (self._none.win if label == self._leader else self._none.lose)(ahead, seen - ahead)
+            bet = self._no_majority.win if label == self._leader else self._no_majority.lose
+            bet(ahead, seen - ahead)
         for other, wealth in self._against.items():
             if other != label:
                 wealth.win(seen - counts[other], counts[other])
@@ -141,33 +130,3 @@ class MajorityTest:
         counts[label] = counts.get(label, 0) + 1
         self.seen += 1
         self._leader = max(counts, key=counts.__getitem__)
-
-    def chance(self, label: Hashable) -> float:
-        """The p-value of "this label has more than half"."""
-        return math.exp(-self._against.get(label, self._unseen).largest)
-
-    @property
-    def chance_of_none(self) -> float:
-        """The p-value of "no label has more than half"."""
-        return math.exp(-self._none.largest)
-
-    def p(self, labels: Collection[Hashable]) -> float:
-        """The largest chance that is left to "none has more than half" and to any other label's having it."""
-        return left(labels, self._against, min(self._none.largest, self._unseen.largest))
-
-
-class Grown(Protocol):
-    """A wealth; `largest`: the log of the largest that it has been."""
-
-    @property
-    def largest(self) -> float:
-        """0 or more."""
-        ...
-
-
-def left(labels: Collection[Hashable], against: Mapping[Hashable, Grown], smallest: float) -> float:
-    """exp of minus the smallest of `smallest` and the wealths against all labels but these."""
-    held = set(labels)
-    if held.isdisjoint(against):
-        return 1.0
-    return math.exp(-min([smallest, *(wealth.largest for label, wealth in against.items() if label not in held)]))

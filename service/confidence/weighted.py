@@ -5,14 +5,13 @@ the mean of the weight where the label is drawn and 0 elsewhere, in place of "fr
 these tests of labels, only with the stakes of STAKES in place of those that follow the counts.
 """
 
-import math
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 
-from service.confidence.certificate import left
 from service.confidence.soft import Purse
+from service.confidence.wagers import Wagers, first_two
 
 
-class WeightedLeaderTest:
+class WeightedLeaderTest(Wagers[Purse]):
     """Excludes each label as the one with the largest expected vote. For labels that are fixed functions of the text.
 
     The rival of a label is the other one with the largest sum of weights so far (of equals the one seen first). Seven
@@ -20,17 +19,15 @@ class WeightedLeaderTest:
     """
 
     def __init__(self) -> None:
-        self.seen = 0
+        super().__init__(Purse())
         self._sums: dict[Hashable, float] = {}
         self._places: dict[Hashable, int] = {}
-        self._against: dict[Hashable, Purse] = {}
-        self._unseen = Purse()
         self._top: list[Hashable] = []
 
     def see(self, label: Hashable, weight: float = 1.0) -> None:
         """One more draw. Raises ValueError where the weight is not in [0, 1]."""
         _check(weight)
-        mine = self._against[label] if label in self._against else self._unseen.copy()
+        mine = self._mine(label)
         if any(rival != label for rival in self._top):
             mine.bet(-weight)
         if self._top[:1] == [label]:
@@ -47,19 +44,10 @@ class WeightedLeaderTest:
         self.seen += 1
         self._sums[label] = self._sums.get(label, 0.0) + weight
         self._places.setdefault(label, len(self._places))
-        ahead = {*self._top, label}
-        self._top = sorted(ahead, key=lambda one: (-self._sums[one], self._places[one]))[:2]
-
-    def chance(self, label: Hashable) -> float:
-        """The p-value of "no label has a larger expected vote than this one"."""
-        return math.exp(-self._against.get(label, self._unseen).largest)
-
-    def p(self, labels: Collection[Hashable]) -> float:
-        """The largest chance that is left to any other label, seen or not."""
-        return left(labels, self._against, self._unseen.largest)
+        self._top = first_two(self._top, label, self._sums, self._places)
 
 
-class WeightedMajorityTest:
+class WeightedMajorityTest(Wagers[Purse]):
     """Certifies that a label has more than half of the expected vote. For labels that are merged afterwards.
 
     As in MajorityTest at most one of its hypotheses is true. The stake against "none has more than half" is on the
@@ -67,20 +55,18 @@ class WeightedMajorityTest:
     """
 
     def __init__(self) -> None:
-        self.seen = 0
+        self._no_majority = Purse()
+        super().__init__(Purse(), self._no_majority)
         self._sums: dict[Hashable, float] = {}
-        self._against: dict[Hashable, Purse] = {}
-        self._unseen = Purse()
-        self._none = Purse()
         self._leader: Hashable = None
 
     def see(self, label: Hashable, weight: float = 1.0) -> None:
         """One more draw. Raises ValueError where the weight is not in [0, 1]."""
         _check(weight)
-        mine = self._against[label] if label in self._against else self._unseen.copy()
+        mine = self._mine(label)
         mine.bet(-weight)
         if self._sums:
-            self._none.bet(weight if label == self._leader else -weight)
+            self._no_majority.bet(weight if label == self._leader else -weight)
         for other, purse in self._against.items():
             if other != label:
                 purse.bet(weight)
@@ -89,19 +75,6 @@ class WeightedMajorityTest:
         self._sums[label] = self._sums.get(label, 0.0) + weight
         self.seen += 1
         self._leader = max(self._sums, key=self._sums.__getitem__)
-
-    def chance(self, label: Hashable) -> float:
-        """The p-value of "this label has more than half of the expected vote"."""
-        return math.exp(-self._against.get(label, self._unseen).largest)
-
-    @property
-    def chance_of_none(self) -> float:
-        """The p-value of "no label has more than half of the expected vote"."""
-        return math.exp(-self._none.largest)
-
-    def p(self, labels: Collection[Hashable]) -> float:
-        """The largest chance that is left to "none has more than half" and to any other label's having it."""
-        return left(labels, self._against, min(self._none.largest, self._unseen.largest))
 
 
 def _check(weight: float) -> None:

@@ -11,12 +11,12 @@ from random import Random
 import pytest
 import torch
 
-from tests.torch_jobs import draw, job
+from tests.torch_jobs import draw, job, reread
 from workers.abacus.problems import draw_distinct
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.model import load
-from workers.wire.messages import FinishReason, Message, Sample
+from workers.wire.messages import Sample
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(600)]
 
@@ -48,13 +48,7 @@ async def test_greedy_on_the_gpu_is_greedy_on_the_cpu(backend: TorchBackend) -> 
     model = load(ABACUS, "cpu")
     plain = type(model.network).from_pretrained(ABACUS, dtype=torch.float32).eval()
     for question, (sample,) in zip(asked, drawn, strict=True):
-        prompt = model.prompt_ids((Message(role="user", content=question),))
-        written = model.ids(sample.text)
-        if sample.finish_reason is FinishReason.STOP:
-            written = [*written, model.tokenizer.eos_token_id]
-        assert len(written) == sample.completion_tokens
-        with torch.inference_mode():
-            logits = plain(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
+        written, logits = reread(model, plain, question, sample)
         chosen = logits.gather(-1, torch.tensor(written).unsqueeze(-1)).squeeze(-1)
         assert bool((logits.amax(-1) - chosen <= NEAR * logits.abs().amax(-1)).all()), question
         mean = logits.log_softmax(-1).gather(-1, torch.tensor(written).unsqueeze(-1)).mean().item()

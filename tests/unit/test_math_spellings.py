@@ -1,17 +1,11 @@
 """Answers as models write them in mathematics: which spellings are one answer, and which are not."""
 
-from collections.abc import AsyncIterator
-from itertools import combinations
-
 import pytest
-import pytest_asyncio
 
 from service.answer_types.base import Judgement
 from service.answer_types.mathematics import Math
-from service.candidates import Extraction, Task
-from service.equality.pool import Pool
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from service.candidates import Task
+from tests.math_judging import found_in, misjudged, pairs_of
 
 EQUAL: list[tuple[str, ...]] = [
     # Factorials, and what only looks like a number with a unit
@@ -128,36 +122,13 @@ UNEQUAL: list[tuple[str, ...]] = [
     (r"\pm 3", "3", "-3", r"\pm 9"),
     (r"37.5\%", "0.375", r"3.75\%"),
 ]
-PAIRS = [(a, b, True) for group in EQUAL for a, b in combinations(group, 2)]
-PAIRS += [(a, b, False) for group in UNEQUAL for a, b in combinations(group, 2)]
+PAIRS = pairs_of(EQUAL, UNEQUAL)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pool() -> AsyncIterator[Pool]:
-    """One pool for all pairs."""
-    made = Pool(2, 2_000, 512)
-    yield made
-    await made.aclose()
-
-
-def found_in(answer: str) -> Extraction:
-    """The answer as a completion gives it, in a box."""
-    found = Math().extract(f"\\boxed{{{answer}}}", Task("?"))
-    assert found is not None, answer
-    return found
-
-
-async def test_every_pair_is_judged_right(pool: Pool) -> None:
+async def test_every_pair_is_judged_right() -> None:
     """At least 500 pairs, equal and unequal, in both directions."""
     assert len(PAIRS) >= 500
-    wrong = []
-    for a, b, equal in PAIRS:
-        left, right = found_in(a), found_in(b)
-        said = (await pool.judge([left.answer, right.answer])).same(left, right)
-        assert said == (await pool.judge([right.answer, left.answer])).same(right, left), (a, b)
-        if said != equal:
-            wrong.append((a, b, left.answer, right.answer))
-    assert wrong == []
+    assert await misjudged(PAIRS) == []
 
 
 @pytest.mark.parametrize(

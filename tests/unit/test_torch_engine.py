@@ -15,7 +15,7 @@ import torch
 from tests import torch_jobs
 from tests.conftest import wait_until
 from tests.tiny_model import make_tiny_model
-from tests.torch_jobs import draw
+from tests.torch_jobs import draw, reread
 from workers.abacus.problems import draw_distinct
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.base import BackendError
@@ -24,7 +24,7 @@ from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.batch import Batch
 from workers.backends.torch_local.model import LoadedModel, load
 from workers.backends.torch_local.reader import KnownPrompts, common
-from workers.wire.messages import FailureKind, FinishReason, Job, Message, Sample
+from workers.wire.messages import FailureKind, FinishReason, Job, Sample
 
 WORDS = ["a", "cat", "and", "a", "dog", "had", "12", "apples", "or", "34", "pears", "to", "sell", "for", "5", "coins"]
 
@@ -104,13 +104,7 @@ async def test_abacus_greedy_is_transformers_greedy_on_200_prompts() -> None:
     model = load(ABACUS, "cpu")
     plain = type(model.network).from_pretrained(ABACUS, dtype=torch.float32).eval()
     for question, (sample,) in zip(questions, drawn, strict=True):
-        prompt = model.prompt_ids((Message(role="user", content=question),))
-        written = model.ids(sample.text)
-        if sample.finish_reason is FinishReason.STOP:
-            written = [*written, model.tokenizer.eos_token_id]
-        assert len(written) == sample.completion_tokens
-        with torch.inference_mode():
-            logits = plain(torch.tensor([prompt + written])).logits[0, len(prompt) - 1 : -1]
+        written, logits = reread(model, plain, question, sample)
         assert logits.argmax(-1).tolist() == written
 
 

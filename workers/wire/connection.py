@@ -7,16 +7,19 @@ free connection.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Collection, Iterable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+log = logging.getLogger(__name__)
 
 BLOCK_MS = 2_000
 """How long one blocking read waits."""
@@ -129,6 +132,20 @@ async def evicts(client: Redis) -> str | None:
         return None
     policy = str(info.get("maxmemory_policy", "noeviction"))
     return None if policy == "noeviction" else policy
+
+
+async def check_eviction(client: Redis, wanted: Literal["refuse", "warn"]) -> None:
+    """Raises ValueError, or only warns, where the server may evict keys. One that is away is not waited for."""
+    try:
+        policy = await evicts(client)
+    except (RedisError, OSError):
+        return
+    if policy is None:
+        return
+    said = f"Redis may evict answers and jobs (maxmemory-policy {policy}): set it to noeviction"
+    if wanted == "refuse":
+        raise ValueError(f"{said}, or CONCLAVE_EVICTING_REDIS to warn")
+    log.warning(said)
 
 
 async def close(client: Redis) -> None:
