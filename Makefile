@@ -37,10 +37,10 @@ replay: $(STAMP) ## recorded samples of real models (CONCLAVE_DATA) through the 
 	$(BIN)/conclave eval $(addprefix $(CONCLAVE_DATA)/,cotuq_llama8b_svamp.jsonl.gz gpt35_date_t08.jsonl.gz \
 		linc_folio_gpt4.jsonl.gz) --serve --compare --n 40 --answer-type auto,as-recorded
 
-extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside those recorded and Math-Verify's: half an hour
+extraction: $(STAMP) ## answers found in recorded outputs (CONCLAVE_DATA) beside those recorded and Math-Verify's: some minutes
 	$(BIN)/conclave eval --extraction-report
 
-stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA): half an hour
+stopping: $(STAMP) ## what each stopping rule saves and loses on recorded samples (CONCLAVE_DATA): some minutes
 	$(BIN)/conclave eval --stopping-report
 
 voting: $(STAMP) ## every way of voting on recorded samples (CONCLAVE_DATA), offline and through the whole service: an hour

@@ -69,20 +69,7 @@ async def solve(
     judge = _judge_of(plan, line, started) or judge
     if drawn is None:
         plan = await _with_vectors(plan, line, plan.budget_s - elapsed_s)
-    reader = Reader(
-        plan.task,
-        plan.answer_type,
-        plan.stop,
-        plan.n,
-        plan.quorum,
-        judge,
-        plan.shown,
-        lead=plan.lead,
-        ahead=plan.ahead,
-        mix=plan.mix,
-        told=told if plan.state_confidence else None,
-        elapsed=lambda: time.monotonic() - started,
-    )
+    reader = _reader(plan, judge, started)
     gathered = drawn or await _draw(plan, line, reader, started)
     decided = time.monotonic()
     reading = await reader.read(gathered.samples, gathered.kept)
@@ -111,6 +98,23 @@ async def solve(
         reader.shadow,
     )
     return answer.model_copy(update={"disagreement": explained})
+
+
+def _reader(plan: Plan, judge: Judge | None, started: float) -> Reader:
+    return Reader(
+        plan.task,
+        plan.answer_type,
+        plan.stop,
+        plan.n,
+        plan.quorum,
+        judge,
+        plan.shown,
+        lead=plan.lead,
+        ahead=plan.ahead,
+        mix=plan.mix,
+        told=told if plan.state_confidence else None,
+        elapsed=lambda: time.monotonic() - started,
+    )
 
 
 def _tokens_left(plan: Plan, samples: Mapping[int, Sample]) -> int | None:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -170,11 +171,11 @@ async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: O
     open_jobs |= {job.job_id: (job, indices) for job, indices in jobs}
     for model in dict.fromkeys(job.model for job, _ in jobs):
         alike = [job for job, _ in jobs if job.model == model]
-        await lasting(order.deadline, lambda alike=alike: line.dispatcher.submit(alike, _left_ms(order)))  # type: ignore[misc]
+        await lasting(order.deadline, partial(_submit, line, order, alike))
 
 
-def _left_ms(order: Order) -> int:
-    return max(1, int((order.deadline - time.monotonic()) * 1000))
+async def _submit(line: Line, order: Order, jobs: Sequence[Job]) -> None:
+    await line.dispatcher.submit(jobs, max(1, int((order.deadline - time.monotonic()) * 1000)))
 
 
 def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int, there: Mapping[int, Sample]) -> list[Wanted]:
@@ -268,7 +269,7 @@ async def _mend(line: Line, order: Order, gathered: Gathered, open_jobs: Open) -
             _take([stored[i] for i in range(job.first, job.last) if i in stored], job.job_id, gathered, open_jobs)
         for job in (job for job in lost if open_jobs[job.job_id][1]):
             log.warning("job %s: was lost and is queued again", job.job_id)
-            await unbroken(line.dispatcher.submit([job], _left_ms(order)))
+            await unbroken(_submit(line, order, [job]))
     except (RedisError, OSError) as error:
         log.warning("answer %s: Redis does not answer: %s", order.answer_id, type(error).__name__)
         return False
