@@ -15,6 +15,12 @@ NAME = "conclave"
 _UNSUPPORTED = ("softcap", "s_aux", "position_bias")
 """What some models ask of their attention and this one does not do; such a model is refused when it is loaded."""
 
+_WIDEST = 256
+"""Numbers a head that CUDA's kernels take at most."""
+
+MASK_STEP = 16
+"""Rows of a mask must begin at multiples of so many numbers for CUDA's kernels."""
+
 
 class Pass(Protocol):
     """What a forward call does where the model attends."""
@@ -76,11 +82,34 @@ def part(
             query, key, value, 0.0, False, attn_mask=mask, scale=scale
         )
         return out, normaliser
+    if _fused(query, key, value):
+        return _on_gpu(query, key, value, mask, scale)
     scores = (query @ key.transpose(-1, -2)).float() * scale
     if mask is not None:
         scores = scores + mask
     normaliser = scores.logsumexp(dim=-1)
     return (scores - normaliser.unsqueeze(-1)).exp().to(value.dtype) @ value, normaliser
+
+
+def _fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:
+    """True where CUDA's kernels do it. By hand it is 16 launches, and on a GPU a step takes as long as its launches."""
+    width = key.shape[-1]
+    half = query.dtype in {torch.bfloat16, torch.float16}
+    return query.device.type == "cuda" and half and width == value.shape[-1] and width % 8 == 0 and width <= _WIDEST
+
+
+def _on_gpu(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`part` by the kernels behind scaled_dot_product_attention, called by name because only so they tell it."""
+    if mask is None:
+        out, normaliser, *_ = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, scale=scale)
+        return out, normaliser
+    bias = mask.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+    out, normaliser, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(
+        query, key, value, bias, compute_log_sumexp=True, scale=scale
+    )
+    return out, normaliser[:, :, : query.shape[2]]  # it is padded to whole blocks of queries
 
 
 def join(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:

@@ -163,9 +163,10 @@ class Decoding:
 
     def _hide(self, lengths: Sequence[int], tokens: int) -> torch.Tensor:
         """A mask `[rows, 1, 1, tokens]` that hides what lies behind each row's length."""
-        behind = torch.arange(tokens) >= torch.tensor(lengths).unsqueeze(1)
+        room = -(-tokens // attention.MASK_STEP) * attention.MASK_STEP
+        behind = torch.arange(room) >= torch.tensor(lengths).unsqueeze(1)
         mask = torch.zeros(behind.shape, dtype=self._cache.dtype).masked_fill_(behind, float("-inf"))
-        return mask[:, None, None, :].to(self._cache.device)
+        return mask[:, None, None, :].to(self._cache.device)[..., :tokens]
 
     def begin(self) -> None:
         """Makes room for one more token in every row."""
