@@ -16,12 +16,15 @@ from workers.abacus.problems import draw_distinct
 from workers.abacus.train import MODEL as ABACUS
 from workers.backends.torch_local.backend import TorchBackend
 from workers.backends.torch_local.model import load
+from workers.backends.torch_local.passes import Decoding
+from workers.backends.torch_local.recording import _Recorded
 from workers.wire.messages import Sample
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(600)]
 
 DEVICE = "cuda"
 CACHE_MB = 64
+_BEGIN_AT = Decoding.begin_at
 NEAR = 0.05
 """By how much, as a share of the largest logit, bfloat16 may be off: the bound that the engine holds itself to."""
 
@@ -114,3 +117,36 @@ async def _until(met: object, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not met():  # noqa: ASYNC110  # the engine's thread sets no event
             await asyncio.sleep(0.005)
+
+
+async def test_steps_are_recorded_and_draw_what_plain_ones_draw(
+    backend: TorchBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most steps of a steady batch are recorded; a model that cannot be gives the same, all but rounding."""
+    runs = 0
+    run = _Recorded.run
+
+    def counted(self: _Recorded, inputs: torch.Tensor) -> torch.Tensor:
+        nonlocal runs
+        runs += 1
+        return run(self, inputs)
+
+    monkeypatch.setattr(_Recorded, "run", counted)
+    asked = [job(3, question, temperature=0, max_tokens=60) for question in questions(4)]
+    recorded = [await draw(backend, each) for each in asked]
+    assert runs > 60
+    plain = TorchBackend(str(ABACUS), DEVICE, cache_mb=CACHE_MB)
+    monkeypatch.setattr(Decoding, "begin_at", _stops)
+    await plain.start()
+    before = runs
+    others = [await draw(plain, each) for each in asked]
+    await plain.close()
+    assert runs == before
+    same = [a.text == b.text for one, two in zip(recorded, others, strict=True) for a, b in zip(one, two, strict=True)]
+    assert sum(same) >= len(same) - 3
+
+
+def _stops(self: Decoding, places: torch.Tensor) -> None:
+    """What a model does that waits for the device in the middle of a step."""
+    _BEGIN_AT(self, places)
+    places.tolist()

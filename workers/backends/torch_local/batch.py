@@ -8,6 +8,7 @@ from workers.backends.torch_local.cohorts import Cohorts
 from workers.backends.torch_local.memory import Shelves, Slots, Store
 from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.passes import Decoding
+from workers.backends.torch_local.recording import Steps
 from workers.backends.torch_local.rows import Row
 from workers.backends.torch_local.sampling import Draw, centred
 from workers.backends.torch_local.token_statistics import measure
@@ -27,6 +28,7 @@ class Batch:
         self._slots = Slots(model.cache)
         self._cohorts = Cohorts()
         self._decoding = Decoding(model.cache, self._slots)
+        self._steps = Steps(model, self._decoding)
         self._draw: Draw | None = None
         self._logits = torch.empty((0, model.vocabulary), device=model.device)
         self._places: list[int | None] = []  # where in `_logits` each row's are; None: a row that has just forked
@@ -63,6 +65,10 @@ class Batch:
     def tighten(self) -> None:
         """Gives back memory that the rows do not need."""
         self._slots.tighten()
+
+    def forget(self) -> None:
+        """Gives back what only makes steps faster."""
+        self._steps.forget()
 
     def join(self, rows: Sequence[Row]) -> None:
         """Rows that start at the end of their prompts, all or none; between a forward call and a draw."""
@@ -150,14 +156,11 @@ class Batch:
             self.pending = False
             return
         self._arrange()
-        device, lengths = self._model.device, self._slots.lengths
-        ids = torch.tensor([[row.tokens[-1]] for row in self.rows], device=device)
         places = [
-            [length if row.prompt.copied else row.prompt.tokens + length]
-            for row, length in zip(self.rows, lengths, strict=True)
+            length if row.prompt.copied else row.prompt.tokens + length
+            for row, length in zip(self.rows, self._slots.lengths, strict=True)
         ]
-        self._decoding.begin()
-        self._logits = self._model.forward(ids, torch.tensor(places, device=device), self._decoding)[:, -1]
+        self._logits = self._steps.forward([row.tokens[-1] for row in self.rows], places)
         self._decoding.end()
         self._places = list(range(len(self.rows)))
         self.pending = False

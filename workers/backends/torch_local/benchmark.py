@@ -41,6 +41,9 @@ MODELS = ("abacus", "llama100m")
 _ENOUGH_S = 45.0
 """A cell in which one system takes longer than this is measured once."""
 
+_WARMING = 8
+"""Tokens of the samples that are drawn before each cell, unmeasured."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -145,9 +148,10 @@ async def _run(options: argparse.Namespace, say: Callable[[str], None]) -> list[
     others += ["vllm"] * (vllm is not None)
     for name in options.models.split(","):
         async with systems(name, others, options.device, options.threads, vllm) as (draws, engine):
-            await measure(Cell(name, 2, 32, 8), draws, 1, options.seed)  # warms up
             for prompt in options.prompts:
                 for n in options.n:
+                    # Kernels are chosen, loaded or made when a shape is met first.
+                    await measure(Cell(name, n, prompt, _WARMING), draws, 1, options.seed)
                     cell = Cell(name, n, prompt, options.tokens)
                     found.append(await measure(cell, draws, options.rounds, options.seed))
                     sys.stderr.write("\n".join(lines(found[-1:], others)[2:]) + "\n")

@@ -105,6 +105,7 @@ class Decoding:
         self._spans: list[tuple[int, int]] = []
         self._runs: list[_Run] = []
         self._at: int | torch.Tensor = 0
+        self._arrangements = 0
 
     @classmethod
     def trial(cls, cache: CacheShape, read: Store, tokens: int, *, rows: int) -> "Decoding":
@@ -123,6 +124,7 @@ class Decoding:
         `spans`: the runs of rows of about equal length.
         """
         self._spans = list(spans)
+        self._arrangements += 1
         by_shelf: dict[int, tuple[Shelf, dict[int, list[int]]]] = {}
         for row, prompt in enumerate(prompts):
             if prompt is None:
@@ -168,9 +170,37 @@ class Decoding:
         mask = torch.zeros(behind.shape, dtype=self._cache.dtype).masked_fill_(behind, float("-inf"))
         return mask[:, None, None, :].to(self._cache.device)[..., :tokens]
 
-    def begin(self) -> None:
+    @property
+    def lengths(self) -> list[int]:
+        """Own tokens of each row: where its next one goes."""
+        return self._slots.lengths
+
+    @property
+    def memory(self) -> tuple[object, ...]:
+        """Equal for two steps of the same rows that read and write at the same addresses."""
+        stores = [self._slots.store, *(sharing.shelf.store for sharing in self._sharings)]
+        return self._arrangements, *((each.keys.data_ptr(), each.values.data_ptr(), each.keys.shape) for each in stores)
+
+    def make_room(self) -> None:
         """Makes room for one more token in every row."""
         self._slots.make_room()
+
+    def begin_at(self, places: torch.Tensor) -> None:
+        """`begin` in a form that holds for any lengths, while there is room.
+
+        `places` `[rows]`, on the device, is where each row's token goes. All that there is room for is attended to, and
+        what lies behind a row's token is hidden.
+        """
+        tokens, rows = self._slots.store.tokens, len(places)
+        room = -(-tokens // attention.MASK_STEP) * attention.MASK_STEP
+        behind = torch.arange(room, device=places.device) > places.unsqueeze(1)
+        mask = torch.zeros(behind.shape, dtype=self._cache.dtype, device=places.device)
+        mask = mask.masked_fill_(behind, float("-inf"))[:, None, None, :tokens]
+        self._at, self._runs = places, [_Run(0, rows, tokens, mask)]
+
+    def begin(self) -> None:
+        """Makes room for one more token in every row, and notes where it goes."""
+        self.make_room()
         lengths = [length + 1 for length in self._slots.lengths]
         level = min(lengths) == max(lengths)
         self._at = lengths[0] - 1 if level else torch.tensor(lengths, device=self._cache.device) - 1

@@ -87,6 +87,7 @@ class Scheduler:
         for phase, relieve in phases:
             if runs_short(phase):
                 self._reader.forget()
+                self._batch.forget()
                 if self._model.device.type == "cuda":
                     torch.cuda.empty_cache()
                 relieve()
