@@ -72,6 +72,7 @@ class Metrics:
         self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
         self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
         self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
+        self._held = gauge("conclave_samples_held", "Samples of answers in progress here", "model", "priority")
         self._workers = gauge("conclave_workers_live", "Live workers", "model")
         self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
             version("conclave"), platform.python_version()
@@ -195,6 +196,10 @@ class Metrics:
         self._pending.labels(model).set(pending)
         self._oldest.labels(model).set(oldest_s)
         self._workers.labels(model).set(workers)
+
+    def held(self, model: str, priority: str, samples: int) -> None:
+        """How many samples of one model the answers in progress in this gateway hold."""
+        self._held.labels(model, priority).set(samples)
 
     def render(self) -> bytes:
         """The exposition text."""

@@ -51,7 +51,9 @@ async def metrics(service: Service) -> Response:
 
 
 async def refresh_queue_metrics(service: State) -> None:
-    """Sets the gauges that describe Redis and the queues."""
+    """Sets the gauges that describe what is held here, Redis and the queues."""
+    for (model, priority), samples in service.lifecycle.admission.held().items():
+        service.metrics.held(model, priority, samples)
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await _look_at_queues(service)

@@ -6,6 +6,10 @@ also on a Redis Cluster. The shard follows from the answer's id; more shards spr
 
 import zlib
 from dataclasses import dataclass
+from typing import Literal
+
+Priority = Literal["interactive", "background"]
+"""Whose turn is first: somebody waits for interactive answers."""
 
 GROUP = "workers"
 """The consumer group of every job stream."""
@@ -65,6 +69,10 @@ class Keys:
     def gateways(self) -> str:
         """Sorted set: gateway -> Redis time (ms) until which it counts as alive."""
         return f"{self.prefix}:{{pool}}:gateways"
+
+    def posts(self, priority: Priority, model: str) -> str:
+        """Hash gateway -> what its answers hold of one model's pool."""
+        return f"{self.prefix}:{{pool}}:held:{priority}:{model}"
 
     @property
     def pool(self) -> str:
