@@ -198,7 +198,7 @@ class Lifecycle:
         assert self.line is not None
         plan, created, started = work.plan, work.created, time.monotonic() - work.elapsed_s
         try:
-            line = replace(self.line, takes_over=work.takes_over)
+            line = replace(self.line, takes_over=work.takes_over, priority=work.priority)
             answer = await solve(plan, line, created, self._judge, elapsed_s=work.elapsed_s, drawn=work.drawn)
         except asyncio.CancelledError:
             if plan.answer_id not in self._left:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from service.admission import Load
 from service.gather import Gathered
 from service.plan import Plan
+from workers.wire.keys import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,8 @@ class Work:
     takes_over: bool = False
     drawn: Gathered | None = None
     parent: str | None = None
+
+    @property
+    def priority(self) -> Priority:
+        """Whether somebody waits for it."""
+        return self.load.priority if self.load is not None else "interactive"

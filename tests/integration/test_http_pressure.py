@@ -138,3 +138,47 @@ def test_a_body_that_comes_too_slowly_is_cut(bench: Bench) -> None:
     assert b"body_too_slow" in reply
     assert 0.9 < time.monotonic() - began < 5
     assert gateway.ask(model="nobody").status_code == 404
+
+
+def test_who_waits_is_served_before_the_background(bench: Bench) -> None:
+    """Four seconds of background work are queued: those who wait pass it by, and it is done in the end."""
+    upstream = bench.upstream(texts=[RIGHT], n="ignored", delay_ms=100)
+    bench.worker(f"fake=openai:{upstream.url}", openai_max_concurrency="4")
+    gateway = bench.gateway(job_samples="4")
+    streams = [f"{bench.prefix}:{{0}}:{kind}:fake" for kind in ("jobs", "background")]
+    wait_until(lambda: bench.redis.exists(*streams) == 2, "the worker reads both streams")
+    ids = [ask(gateway, n=16, background=True).json()["id"] for _ in range(10)]
+    assert bench.redis.xlen(streams[0]) == 0
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert ask(gateway, n=4).json()["answer"] == "42"
+        seconds.append(time.monotonic() - began)
+    assert bench.redis.xlen(streams[1]) > 10
+    assert sorted(seconds)[2] < 1.0, seconds
+    assert {gateway.final(answer_id)["answer"] for answer_id in ids} == {"42"}
+    assert bench.redis.xlen(streams[1]) == 0
+
+
+def test_the_background_is_served_under_whatever_load(bench: Bench, pool: ThreadPoolExecutor) -> None:
+    """While callers keep the worker full, a background answer still comes."""
+    upstream = bench.upstream(texts=[RIGHT], n="ignored", delay_ms=20)
+    bench.worker(f"fake=openai:{upstream.url}", openai_max_concurrency="2", capacity_samples="4")
+    gateway = bench.gateway()
+    wait_until(lambda: bench.redis.exists(f"{bench.prefix}:{{0}}:background:fake"), "the worker reads both streams")
+    going = True
+
+    def again_and_again() -> int:
+        served = 0
+        while going:
+            served += ask(gateway, n=4).status_code == 200
+        return served
+
+    callers = [pool.submit(again_and_again) for _ in range(8)]
+    try:
+        wait_until(lambda: upstream.stats.choices > 40, "all callers are at it")
+        answer_id = ask(gateway, n=4, background=True).json()["id"]
+        assert gateway.final(answer_id)["answer"] == "42"
+    finally:
+        going = False
+    assert sum(caller.result() for caller in callers) > 10
