@@ -1,6 +1,5 @@
 """Over HTTP: full queues and spent shares are refused as such; what is accepted or known already never is."""
 
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -115,29 +114,6 @@ def test_a_killed_gateways_room_comes_back(bench: Bench, pool: ThreadPoolExecuto
     wait_until(lambda: held(second) == 14, "one is taken over, the other is free")
     assert ask(second, "Bearer one", n=14).json()["answer"] == "42"
     assert ask(second, "Bearer one", "k1", n=14).json()["answer"] == "42"
-
-
-def test_a_body_that_comes_too_slowly_is_cut(bench: Bench) -> None:
-    """408 as a problem, and the connection is closed; one that is slow and in time is answered."""
-    gateway = bench.gateway(body_s="1")
-    head = b"POST /v1/answers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", gateway.port)) as line:
-        line.sendall(head)
-        line.settimeout(0.2)
-        began, reply = time.monotonic(), b""
-        while time.monotonic() - began < 10:
-            try:
-                part = line.recv(65_536)
-            except TimeoutError:
-                line.sendall(b"x")
-                continue
-            reply += part
-            if not part:
-                break
-    assert reply.startswith(b"HTTP/1.1 408")
-    assert b"body_too_slow" in reply
-    assert 0.9 < time.monotonic() - began < 5
-    assert gateway.ask(model="nobody").status_code == 404
 
 
 def test_who_waits_is_served_before_the_background(bench: Bench) -> None:
