@@ -7,14 +7,14 @@ server that was flushed is told all of it again.
 """
 
 import hashlib
-import json
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, Field, ValidationError
 from redis.asyncio import Redis
 
 from service.catalog import Catalog
@@ -73,8 +73,12 @@ class Load:
 
 def load_of(plan: Plan, request: AnswerRequest, tenant: str) -> Load:
     """What a planned request holds. Its aggregator's calls are not counted: they come once its samples have come."""
-    samples = Counter(plan.mix.models) or {plan.model: plan.n}
-    return Load(tenant, "background" if request.background else "interactive", samples)
+    return Load(tenant, priority_of(request), Counter(plan.mix.models) or {plan.model: plan.n})
+
+
+def priority_of(request: AnswerRequest) -> Priority:
+    """Whether somebody waits for the answer."""
+    return "background" if request.background else "interactive"
 
 
 def excess(held: Mapping[str, int], tenant: str, samples: int, bound: int) -> tuple[type[ConclaveError], int] | None:
@@ -94,6 +98,22 @@ def excess(held: Mapping[str, int], tenant: str, samples: int, bound: int) -> tu
     if mine and mine + samples > min(bound / tenants, kept) and total + samples > kept:
         return ShareSpent, total + samples - kept
     return None
+
+
+def _read(post: bytes) -> tuple[Mapping[str, int], float]:
+    """What a gateway said that it holds, and its pace; nothing where that cannot be read."""
+    try:
+        said = _Post.model_validate_json(post)
+    except ValidationError:
+        return {}, 0.0
+    return said.held, said.pace
+
+
+class _Post(BaseModel):
+    """What a gateway tells the others of one pool; what a later version says beside it is passed over."""
+
+    held: dict[str, Annotated[int, Field(ge=0)]]
+    pace: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(slots=True)
@@ -139,6 +159,7 @@ class Admission:
         self._catalog = catalog
         self._clock = clock
         self._loads: dict[str, Load] = {}
+        self._answers: Counter[Priority] = Counter()
         self._pools: dict[tuple[str, Priority], _Pool] = {}
         self._post = client.register_script(_POST)
 
@@ -169,6 +190,7 @@ class Admission:
         if answer_id in self._loads:
             return
         self._loads[answer_id] = load
+        self._answers[load.priority] += 1
         for model, samples in load.samples.items():
             self._pool(model, load.priority).held[load.tenant] += samples
 
@@ -177,11 +199,16 @@ class Admission:
         load = self._loads.pop(answer_id, None)
         if load is None:
             return
+        self._answers[load.priority] -= 1
         for model, samples in load.samples.items():
             pool = self._pool(model, load.priority)
             pool.held -= Counter({load.tenant: samples})
             if ended:
                 pool.ended.append((self._clock(), samples))
+
+    def answers(self, priority: Priority, starting: Collection[str] = ()) -> int:
+        """How many answers of a priority hold room here, and how many of those that are starting do not yet."""
+        return self._answers[priority] + sum(answer_id not in self._loads for answer_id in starting)
 
     def held(self) -> dict[tuple[str, Priority], int]:
         """How many samples the answers of this gateway hold, by model and priority."""
@@ -199,15 +226,14 @@ class Admission:
     async def _ask(self, model: str, priority: Priority, pool: _Pool) -> None:
         """Posts what is held and takes note of what the others hold."""
         now = self._clock()
-        told, post = pool.total, json.dumps({"held": pool.held, "pace": pool.pace(now)}) if pool.total else ""
+        told, post = pool.total, _Post(held=pool.held, pace=pool.pace(now)).model_dump_json() if pool.total else ""
         keys = [self._keys.posts(priority, model), self._keys.gateways]
         found: list[Any] = await self._post(keys=keys, args=[self._gateway, post, POST_TTL_MS])
         pool.told, pool.looked = told, now
         pool.others, pool.others_pace = Counter(), 0.0
-        for each in found:
-            said = json.loads(each)
-            pool.others.update({str(tenant): int(count) for tenant, count in said["held"].items()})
-            pool.others_pace += float(said["pace"])
+        for held, pace in map(_read, found):
+            pool.others.update(held)
+            pool.others_pace += pace
 
     async def _refusal(self, model: str, priority: Priority, kind: type[ConclaveError], samples: int) -> ConclaveError:
         pools = await self._catalog.pools()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from redis.exceptions import RedisError
 
-from service.admission import Admission, Load, load_of
+from service.admission import Admission, Load, load_of, priority_of
 from service.again import again, kept_of, of_parent, variants_of
 from service.answer_types.base import Judge
 from service.contract import AggregateRequest, Answer, AnswerRequest, Status
@@ -87,9 +87,10 @@ class Lifecycle:
         nothing is started and the task is None. `keep_ms`: the least time that it is kept once it is final. `tenant`:
         on whose account. Raises Busy or Overloaded.
         """
-        if len(self._running) + len(self._starting) >= self._settings.max_in_flight:
+        priority = priority_of(request)
+        if (busy := self.admission.answers(priority, self._starting)) >= self._settings.max_in_flight:
             self._metrics.rejected("overload")
-            raise Overloaded(f"{len(self._running)} answers are in progress")
+            raise Overloaded(f"{busy} {priority} answers are in progress")
         answer_id = answer_id or new_answer_id()
         with self._starts(answer_id):
             return await self._begin(request, durable, answer_id, keep_ms, tenant)

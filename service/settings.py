@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         default="refuse",
         description="refuse: a Redis that may evict keys makes the gateway end or not ready; warn: only said",
     )
-    max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
+    max_in_flight: int = Field(
+        default=512, ge=1, description="answers in progress before new ones get 503; as many in the background"
+    )
     max_queued_samples: int = Field(
         default=8192, ge=1, description="samples of one model queued or being drawn before new requests get 429"
     )

@@ -81,6 +81,7 @@ async def test_background_answers_take_no_room_from_others(wire: Wire) -> None:
     await one.fill(8)
     await one.admit(8, background=True)
     assert one.admission.held() == {(MODEL, "background"): 8, (MODEL, "interactive"): 56}
+    assert (one.admission.answers("interactive"), one.admission.answers("background", ["new"])) == (7, 2)
 
 
 @pytest.mark.parametrize("how", ["dies", "is flushed"])
@@ -149,3 +150,17 @@ async def test_a_full_pool_without_workers_is_503(wire: Wire) -> None:
     assert isinstance(refused, NothingServes)
     assert (refused.status, refused.code) == (503, "nothing_serves")
     assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_a_post_that_cannot_be_read_counts_nothing(wire: Wire) -> None:
+    """Of another version or of nobody: it costs no request."""
+    one, two = await gate(wire, "g1"), await gate(wire, "g2")
+    await two.admit(8)
+    for post in (b"{", b'{"held": {"": -5}, "pace": 1}', b'{"held": {"": 1e9}, "pace": NaN}', b"[]"):
+        await wire.raw.hset(wire.keys.posts("interactive", MODEL), "g2", post)
+        one.now += LOOK_S * 2
+        await one.admit(8)
+    await wire.raw.hset(wire.keys.posts("interactive", MODEL), "g2", b'{"held": {"x": 60}, "pace": 1, "new": 2}')
+    one.now += LOOK_S * 2
+    with pytest.raises(PoolFull):
+        await one.admit(8)
