@@ -331,14 +331,15 @@ def test_concurrent_requests_do_not_mix(stack: Stack) -> None:
 
 
 def test_too_many_answers_at_once_are_refused(stack: Stack) -> None:
-    """Beyond the cap: 503 with Retry-After, and room again when one has ended."""
+    """Beyond the cap: 503 with Retry-After, and room again when one has ended; the background has a cap of its own."""
     fake = stack.say("fake", hang=True)
     small = stack.bench.gateway(max_in_flight="1")
     running = small.ask(n=1, background=True).json()["id"]
     wait_until(lambda: fake.stats.running == 1, "the upstream is asked")
-    refused = small.ask(n=1)
+    refused = small.ask(n=1, background=True)
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
     assert int(refused.headers["retry-after"]) >= 1
+    assert small.ask(n=1, budget={"seconds": 0.5}).status_code == 504
     small.http.delete(f"/v1/answers/{running}")
     stack.say("fake")
     assert small.ask(n=1).status_code == 200
