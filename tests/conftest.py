@@ -172,9 +172,9 @@ class Gateway(Program):
 class Bench:
     """Starts programs on one key prefix of one Redis server, and ends them."""
 
-    def __init__(self, redis_url: str, folder: Path) -> None:
+    def __init__(self, redis_url: str, folder: Path, client: Any = None) -> None:
         self.prefix = f"test-{secrets.token_hex(4)}"
-        self.redis = redis.Redis.from_url(redis_url)
+        self.redis = redis.Redis.from_url(redis_url) if client is None else client
         self._url = redis_url
         self._folder = folder
         self._programs: list[Program] = []

@@ -46,7 +46,6 @@ ROWS = {
     30: "ten times the load",
 }
 OPEN = {
-    14: "no Sentinel here: the failover is a way that is moved to the replica",
     20: "a body that comes a byte at a time is waited for without end: no 408",
     24: "no libfaketime: time.time and time.time_ns of the one process are set off",
     25: "refused and counted, but the worker that sent it is not shut out",
