@@ -138,3 +138,54 @@ class Watched:
             server.close()
         for sentinel in self.asked.sentinels:
             sentinel.close()
+
+
+class Nodes:
+    """A cluster of three primaries and one replica, of the first of them; use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> Self:
+        """Starts all; returns once each node says that the cluster is well, and the replica is in step."""
+        flags = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
+        self.servers = [Server(self._folder, free_port_and_bus(), *flags) for _ in range(4)]
+        *primaries, replica = self.servers
+        each = 16_384 // len(primaries) + 1
+        for i, server in enumerate(primaries):
+            slots = range(i * each, min(16_384, (i + 1) * each))
+            server.client.execute_command("CLUSTER ADDSLOTS", *slots)
+            server.client.execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)
+        for server in self.servers[1:]:
+            server.client.execute_command("CLUSTER MEET", "127.0.0.1", self.servers[0].port)
+        wait_until(lambda: all(known(server) == len(self.servers) for server in self.servers), "all know of all")
+        first = self.servers[0].client.execute_command("CLUSTER MYID")
+        replica.client.execute_command("CLUSTER REPLICATE", first)
+        wait_until(lambda: replication(replica).get("master_link_status") == "up", "the replica is in step")
+        wait_until(lambda: all(well(server) for server in self.servers), "the cluster is well")
+        return self
+
+    @property
+    def url(self) -> str:
+        """What CONCLAVE_REDIS_URL says; the first of its nodes does not live."""
+        return f"redis+cluster://127.0.0.1:1,127.0.0.1:{self.servers[1].port},127.0.0.1:{self.servers[2].port}"
+
+    def client(self) -> redis.RedisCluster:
+        """A client of all of it."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.servers[1].port)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self.servers:
+            server.close()
+
+
+def known(server: Server) -> int:
+    """How many nodes a node knows."""
+    return int(server.client.execute_command("CLUSTER INFO")["cluster_known_nodes"])
+
+
+def well(server: Server) -> bool:
+    """Whether the cluster serves all slots, as a node sees it."""
+    return bool(server.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")

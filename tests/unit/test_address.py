@@ -43,6 +43,7 @@ def test_nodes_of_a_cluster() -> None:
         "redis://secret@a:port",
         "redis://:secret@a?nobody_knows_this=secret",
         "redis+sentinel://:secret@a/name?nobody_knows_this=secret",
+        "redis+cluster://:secret@a?nobody_knows_this=secret",
     ],
 )
 async def test_a_url_that_cannot_be_used_is_refused_by_the_setting_s_name(url: str) -> None:
@@ -55,6 +56,13 @@ async def test_a_url_that_cannot_be_used_is_refused_by_the_setting_s_name(url: s
 
 async def test_every_form_makes_both_clients() -> None:
     """Connecting to nothing yet."""
-    for url in ("redis://a", "rediss://a", "unix:///a", "redis+sentinel://a/b", "rediss+sentinel://u:p@a/b/2"):
+    singles = ("redis://a", "rediss://a", "unix:///a")
+    for url in (
+        *singles,
+        "redis+sentinel://a/b",
+        "rediss+sentinel://u:p@a/b/2",
+        "redis+cluster://a",
+        "rediss+cluster://a",
+    ):
         for client in (command_client(url), blocking_client(url, 2)):
             await close(client)

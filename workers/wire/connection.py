@@ -9,7 +9,7 @@ free connection.
 import asyncio
 import logging
 from collections.abc import Awaitable, Collection
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from workers.wire.address import BadRedisUrl, Kind, read_url
+from workers.wire.cluster import Cluster
 from workers.wire.sentinel import sentinel_client
 from workers.wire.telling import telling
 
@@ -99,31 +100,33 @@ def blocking_client(url: str, readers: int) -> Redis:
 def _client(url: str, **limits: Any) -> Redis:
     """A client of what the URL names, within those bounds of its pool and its connections."""
     address = read_url(url)
-    if address.kind is Kind.SENTINEL:
-        client = sentinel_client(address, limits)
-    else:
-        single = BlockingConnectionPool.from_url(url, **limits)
-        single.connection_class = telling(single.connection_class)
-        client = Redis(connection_pool=single)
-    pool: Any = client.connection_pool
     try:
+        if address.kind is Kind.CLUSTER:
+            return cast(Redis, Cluster(address, limits))  # for all that is asked of it here
+        if address.kind is Kind.SENTINEL:
+            client = sentinel_client(address, limits)
+        else:
+            single = BlockingConnectionPool.from_url(url, **limits)
+            single.connection_class = telling(single.connection_class)
+            client = Redis(connection_pool=single)
+        pool: Any = client.connection_pool
         pool.make_connection()  # connects to nothing; an option that nobody knows shows here
+        return client
     except TypeError as error:
         raise BadRedisUrl(str(error).rpartition(") ")[2]) from None
-    return client
 
 
-async def evicts(client: Redis) -> str | None:
-    """The eviction policy of a server that may delete keys to make room; None if it never does, or does not say.
+async def evicts(client: Redis | Cluster) -> str | None:
+    """The eviction policy of a server that may delete keys to make room; None if none ever does, or does not say.
 
     Whatever policy but `noeviction` deletes queued jobs and leases when memory is short.
     """
     try:
-        info = await client.info("memory")
+        infos = await client.infos("memory") if isinstance(client, Cluster) else [await client.info("memory")]
     except ResponseError:  # not permitted to this user: the server answers, and does not say
         return None
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    return None if policy == "noeviction" else policy
+    policies = [str(info.get("maxmemory_policy", "noeviction")) for info in infos]
+    return next((policy for policy in policies if policy != "noeviction"), None)
 
 
 async def check_eviction(client: Redis, wanted: Literal["refuse", "warn"]) -> None:
@@ -140,10 +143,11 @@ async def check_eviction(client: Redis, wanted: Literal["refuse", "warn"]) -> No
     log.warning(said)
 
 
-async def close(client: Redis) -> None:
+async def close(client: Redis | Cluster) -> None:
     """Closes a client and its pool."""
     await client.aclose()
-    await client.connection_pool.disconnect()
+    if not isinstance(client, Cluster):
+        await client.connection_pool.disconnect()
 
 
 def stream_entries(found: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
