@@ -21,7 +21,8 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
-        description="redis://, rediss:// or unix://, or redis+sentinel://HOST:PORT,.../SERVICE; "
+        description="redis://, rediss://, unix://, redis+sentinel://HOST:PORT,.../SERVICE or "
+        "redis+cluster://HOST:PORT,...; "
         "`conclave up` starts its own Redis if unset",
     )
     queue_prefix: str = Field(default="conclave", description="first part of every Redis key")

@@ -27,7 +27,8 @@ class WorkerSettings(BaseSettings):
 
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="redis://, rediss:// or unix://, or redis+sentinel://HOST:PORT,.../SERVICE",
+        description="redis://, rediss://, unix://, redis+sentinel://HOST:PORT,.../SERVICE or "
+        "redis+cluster://HOST:PORT,...",
     )
     queue_prefix: str = Field(default="conclave", description="first part of every Redis key")
     queue_shards: int = Field(default=1, ge=1, le=64, description="queue shards; the same number in every process")
