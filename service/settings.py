@@ -21,7 +21,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONCLAVE_", frozen=True, extra="ignore")
 
     redis_url: str | None = Field(
-        default=None, description="Redis server: redis://, rediss:// or unix://; `conclave up` starts its own if unset"
+        default=None,
+        description="redis://, rediss://, unix://, redis+sentinel://HOST:PORT,.../SERVICE or "
+        "redis+cluster://HOST:PORT,...; "
+        "`conclave up` starts its own Redis if unset",
     )
     queue_prefix: str = Field(default="conclave", description="first part of every Redis key")
     queue_shards: int = Field(default=1, ge=1, le=64, description="queue shards; the same number in every process")

@@ -170,12 +170,13 @@ class Gateway(Program):
 
 
 class Bench:
-    """Starts programs on one key prefix of one Redis server, and ends them."""
+    """Starts programs on one key prefix of one Redis server, and ends them; `settings` are those of all of them."""
 
-    def __init__(self, redis_url: str, folder: Path) -> None:
+    def __init__(self, redis_url: str, folder: Path, client: Any = None, **settings: str) -> None:
         self.prefix = f"test-{secrets.token_hex(4)}"
-        self.redis = redis.Redis.from_url(redis_url)
+        self.redis = redis.Redis.from_url(redis_url) if client is None else client
         self._url = redis_url
+        self._settings = settings
         self._folder = folder
         self._programs: list[Program] = []
         self._ends = contextlib.ExitStack()
@@ -235,6 +236,7 @@ class Bench:
             "redis_url": self._url,
             "queue_prefix": self.prefix,
             "drain_s": "10",
+            **self._settings,
             **settings,
         }
         return inherited | {f"CONCLAVE_{name.upper()}": value for name, value in own.items()}

@@ -26,7 +26,9 @@ class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONCLAVE_", frozen=True, extra="ignore")
 
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0", description="Redis server: redis://, rediss:// or unix://"
+        default="redis://127.0.0.1:6379/0",
+        description="redis://, rediss://, unix://, redis+sentinel://HOST:PORT,.../SERVICE or "
+        "redis+cluster://HOST:PORT,...",
     )
     queue_prefix: str = Field(default="conclave", description="first part of every Redis key")
     queue_shards: int = Field(default=1, ge=1, le=64, description="queue shards; the same number in every process")

@@ -138,6 +138,29 @@ def test_an_answer_that_is_left_after_a_flush_makes_no_lasting_key(bench: Bench,
     assert [key for key in bench.keys("*") if bench.redis.ttl(f"{bench.prefix}:{key}") == -1] == []
 
 
+@pytest.mark.row(14, lost=True)
+@pytest.mark.parametrize("drawn", ["kept", "lost"])
+def test_a_verdict_that_a_failover_lost_is_reached_again(bench: Bench, upstream: FakeUpstream, drawn: str) -> None:
+    """The replica had the answer in progress: its gateway goes on with it, and draws what is not stored."""
+    gateway = bench.gateway(gateway_lease_ms="900")
+    answer_id = gateway.ask(n=2, background=True, budget={"seconds": 60}).json()["id"]
+    assert gateway.final(answer_id)["answer"] == "42"
+    record = f"{bench.prefix}:{{0}}:answer:{answer_id}"
+    owner = bench.redis.hget(record, "gateway").decode()
+    bench.say(upstream, texts=[RIGHT])
+    with bench.redis.pipeline() as pipe:
+        pipe.hdel(record, "reply")
+        pipe.hset(record, "status", "in_progress")
+        pipe.sadd(f"{bench.prefix}:{{0}}:open:{owner}", answer_id)
+        pipe.pexpire(f"{bench.prefix}:{{0}}:open:{owner}", 60_000)
+        if drawn == "lost":
+            pipe.delete(f"{bench.prefix}:{{0}}:samples:{answer_id}")
+        pipe.execute()
+    assert gateway.read(answer_id)["status"] == "in_progress"
+    assert gateway.final(answer_id)["answer"] == "42"
+    assert upstream.stats.started == (0 if drawn == "kept" else 1)
+
+
 @pytest.mark.row(18)
 def test_a_trimmed_job_is_drawn_again(bench: Bench) -> None:
     """Its worker died and its entry was trimmed away: the answer comes, and nothing stays pending."""

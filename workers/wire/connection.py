@@ -9,16 +9,20 @@ free connection.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Collection, Iterable
-from typing import Literal, TypeVar
+from collections.abc import Awaitable, Collection
+from typing import Any, Literal, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from workers.wire.address import BadRedisUrl, Kind, read_url
+from workers.wire.cluster import Cluster
+from workers.wire.sentinel import sentinel_client
+from workers.wire.telling import telling
 
 log = logging.getLogger(__name__)
 
@@ -63,41 +67,12 @@ async def end_all(tasks: "Collection[asyncio.Task[None]]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Telling(AbstractConnection):
-    """A connection that tells every loss of it as one.
-
-    Writing to a connection that was reset is a RuntimeError in uvloop, which nobody takes for a lost server: it would
-    be a bare 500 in a gateway, and the end of a loop in a worker. A new connection that is not answered in time is a
-    ConnectionError in redis-py, which would be tried again, 5 s each time.
-    """
-
-    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
-        """Connects as its base does; raises redis-py's TimeoutError where the server accepts and says nothing."""
-        try:
-            await super().connect_check_health(check_health, retry_socket_connect)
-        except RedisConnectionError as error:
-            if isinstance(error.__cause__ or error.__context__, RedisTimeoutError | TimeoutError):
-                raise RedisTimeoutError(str(error)) from error
-            raise
-
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Sends as its base does; raises redis-py's ConnectionError where the transport is closed."""
-        try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
-            raise RedisConnectionError(f"the connection is closed: {error}") from error
-
-
-def _telling(pool: BlockingConnectionPool) -> BlockingConnectionPool:
-    """The pool, whose connections (of the URL's kind: TCP, TLS or a Unix socket) tell of each loss."""
-    kind = pool.connection_class
-    pool.connection_class = type(f"Telling{kind.__name__}", (Telling, kind), {})
-    return pool
-
-
 def command_client(url: str, max_connections: int = 64) -> Redis:
-    """A client for short commands: bounded pool, 5 s timeout, three quick retries on a lost connection."""
-    pool = BlockingConnectionPool.from_url(
+    """A client for short commands: bounded pool, 5 s timeout, three quick retries on a lost connection.
+
+    Raises BadRedisUrl.
+    """
+    return _client(
         url,
         max_connections=max_connections,
         timeout=5,
@@ -107,12 +82,14 @@ def command_client(url: str, max_connections: int = 64) -> Redis:
         # Only a lost connection is tried again: a time-out has already cost its 5 s.
         retry=Retry(FullJitterBackoff(cap=0.5, base=0.02), 3, supported_errors=(RedisConnectionError,)),
     )
-    return Redis(connection_pool=_telling(pool))
 
 
 def blocking_client(url: str, readers: int) -> Redis:
-    """A client for `readers` blocking readers: timeout above BLOCK_MS, no retry, a connection for each."""
-    pool = BlockingConnectionPool.from_url(
+    """A client for `readers` blocking readers: timeout above BLOCK_MS, no retry, a connection for each.
+
+    Raises BadRedisUrl.
+    """
+    return _client(
         url,
         max_connections=readers + 1,
         timeout=5,
@@ -120,20 +97,38 @@ def blocking_client(url: str, readers: int) -> Redis:
         socket_connect_timeout=2.0,
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis(connection_pool=_telling(pool))
 
 
-async def evicts(client: Redis) -> str | None:
-    """The eviction policy of a server that may delete keys to make room; None if it never does, or does not say.
+def _client(url: str, **limits: Any) -> Redis:
+    """A client of what the URL names, within those bounds of its pool and its connections."""
+    address = read_url(url)
+    try:
+        if address.kind is Kind.CLUSTER:
+            return cast(Redis, Cluster(address, limits))  # for all that is asked of it here
+        if address.kind is Kind.SENTINEL:
+            client = sentinel_client(address, limits)
+        else:
+            single = BlockingConnectionPool.from_url(url, **limits)
+            single.connection_class = telling(single.connection_class)
+            client = Redis(connection_pool=single)
+        pool: Any = client.connection_pool
+        pool.make_connection()  # connects to nothing; an option that nobody knows shows here
+        return client
+    except TypeError as error:
+        raise BadRedisUrl(str(error).rpartition(") ")[2]) from None
+
+
+async def evicts(client: Redis | Cluster) -> str | None:
+    """The eviction policy of a server that may delete keys to make room; None if none ever does, or does not say.
 
     Whatever policy but `noeviction` deletes queued jobs and leases when memory is short.
     """
     try:
-        info = await client.info("memory")
+        infos = await client.infos("memory") if isinstance(client, Cluster) else [await client.info("memory")]
     except ResponseError:  # not permitted to this user: the server answers, and does not say
         return None
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    return None if policy == "noeviction" else policy
+    policies = [str(info.get("maxmemory_policy", "noeviction")) for info in infos]
+    return next((policy for policy in policies if policy != "noeviction"), None)
 
 
 async def check_eviction(client: Redis, wanted: Literal["refuse", "warn"]) -> None:
@@ -150,10 +145,11 @@ async def check_eviction(client: Redis, wanted: Literal["refuse", "warn"]) -> No
     log.warning(said)
 
 
-async def close(client: Redis) -> None:
+async def close(client: Redis | Cluster) -> None:
     """Closes a client and its pool."""
     await client.aclose()
-    await client.connection_pool.disconnect()
+    if not isinstance(client, Cluster):
+        await client.connection_pool.disconnect()
 
 
 def stream_entries(found: object) -> list[tuple[bytes, dict[bytes, bytes]]]:
