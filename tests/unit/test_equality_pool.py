@@ -105,10 +105,12 @@ async def test_an_overrun_is_counted(pool: Pool) -> None:
 async def test_memory_is_capped() -> None:
     """A process that wants more memory than it may have loses its answer and nothing else."""
     small = Pool(1, 20_000, 256)
+    huge = "2^{10^{11}}"  # one shift and 12 GB; a power of ten is multiplied out, and its time is up first
     try:
-        found = await small.judge(["10^{10^{11}}", "x+1", "1+x"])
+        found = await small.judge([huge, "x+1", "1+x"])
         assert found.equal == {frozenset(("x+1", "1+x"))}
         assert found.overruns == 1
+        assert (await small._all[0].ask("sketch", huge)).lost == "memory"
     finally:
         await small.aclose()
 
