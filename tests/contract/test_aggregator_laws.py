@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.aggregators import AGGREGATORS
@@ -23,6 +23,7 @@ from service.evidence_reply import Certificate, Void
 from service.plan import build
 from service.reply import confidence
 from tests.ballots import of_models
+from tests.examples import examples
 from workers.wire.messages import SampleStatistics
 
 COUNTING = ("auto", "vote")
@@ -64,7 +65,7 @@ level = st.integers(0, 4)
 vote = st.tuples(st.sampled_from([*VOTES, *RANKED]), level, level)
 votes = st.lists(vote, min_size=1, max_size=9)
 mixed = st.lists(st.one_of(vote, st.tuples(st.sampled_from(NO_VOTES), level, level)), max_size=9)
-few = settings(max_examples=40)  # there are many cases, and the laws' shapes are small
+few = examples(20, 80)  # there are many cases, and the laws' shapes are small
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value) or "-")
 
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.embedded_redis import EmbeddedRedis
-from service.stack import free_port
 from tests.conftest import ROOT, Bench, Program, wait_until
 from tests.faults.invariants import job_streams, pending
+from tests.ports import own_port
 
 RIGHT = "The answer is 42."
 
@@ -227,7 +227,7 @@ def test_results_of_a_worker_that_was_stopped_are_refused(bench: Bench) -> None:
     upstream = bench.upstream(texts=["The answer is 41.", RIGHT], delay_ms=300)
     ports = {}
     for _ in range(2):
-        port = free_port("127.0.0.1")
+        port = own_port()
         started = bench.worker(
             f"fake=openai:{upstream.url}", heartbeat_ms="60000", worker_metrics_port=str(port)
         )  # with a heartbeat, the woken worker would see the lost lease before it tries to store
