@@ -154,7 +154,9 @@ class Leases(Streams):
         return Stored(reply[0].decode()), int(reply[1])
 
     async def show(self, card: WorkerCard, ttl_ms: int) -> None:
-        """Publishes this worker's card for `ttl_ms`."""
+        """Publishes this worker's card for `ttl_ms`, once its streams are there: who sees it can queue jobs."""
+        for shard in self.shards:
+            await self.join(shard)
         seconds, micros = await self._redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         async with self._redis.pipeline(transaction=True) as pipe:
@@ -165,8 +167,6 @@ class Leases(Streams):
             pipe.pexpire(self._keys.pool, POOL_TTL_MS)
             pipe.pexpire(self._keys.models, POOL_TTL_MS)
             await pipe.execute()
-        for shard, priority in self.places:
-            await self._redis.pexpire(self._keys.stream(shard, self._model, priority), POOL_TTL_MS)
 
     async def leave(self) -> None:
         """Takes the card away, gives back what was delivered to this worker, and takes its name out of the group.
