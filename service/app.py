@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.admission import Admission
 from service.api import answers, catalog, document, middleware, ops, problems
 from service.api.state import State
 from service.catalog import Catalog
@@ -23,6 +24,7 @@ from service.ledger import Ledger
 from service.lifecycle import Lifecycle
 from service.mailroom import Mailroom
 from service.metrics import Metrics
+from service.planning import Planner
 from service.presence import Presence
 from service.settings import Settings
 from service.takeover import Takeover
@@ -58,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (answers.router, catalog.router, ops.router):
         app.include_router(router)
     problems.install(app)
-    app.add_middleware(middleware.Edge, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(middleware.Edge, metrics=metrics, max_body_bytes=settings.max_body_bytes, body_s=settings.body_s)
     document.describe(app)
     return app
 
@@ -84,7 +86,8 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[State]
         dispatcher = Dispatcher(client, keys)
         pools = Catalog(dispatcher)
         ledger = Ledger(client, keys, gateway, settings.retention_s)
-        lifecycle = Lifecycle(settings, pools, dispatcher, ledger, metrics, pool)
+        admission = Admission(client, keys, gateway, settings.bounds, pools)
+        lifecycle = Lifecycle(settings, Planner(settings, pools), admission, dispatcher, ledger, metrics, pool)
         mailroom = Mailroom(
             Inbox(blocking, keys, gateway, metrics.reply_refused), settings.queue_shards, lifecycle.notice
         )

@@ -1,5 +1,6 @@
 """The whole flow on one page: plan -> samples -> candidates -> verdict -> answer."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from redis.exceptions import RedisError
 
 from service.aggregators import AGGREGATORS
 from service.aggregators.auto import Auto
-from service.aggregators.base import Aggregator, Ask, Panel, Verdict
+from service.aggregators.base import Aggregator, Panel, Verdict
 from service.aggregators.counting import fall_back
 from service.aggregators.verdicts import beside_the_vote
 from service.answer_types.base import Judge, meaning_of
@@ -38,6 +39,8 @@ SAMPLING_SHARE = 0.75
 """What asks a model after the samples are drawn, an aggregator or a judge of meanings, keeps the rest of the time."""
 COMPARING_SHARE = 0.9
 """Where both ask, the judge is done by then."""
+LATE_S = 0.5
+"""How long after an answer's time its aggregator may still choose among what came."""
 EMBEDDING_SHARE = 0.2
 """The most of the time for the vectors that a sampler compares."""
 
@@ -216,11 +219,19 @@ def _panel(plan: Plan, reading: Reading, judge: Judge | None) -> Panel:
     )
 
 
-async def _verdict(aggregator: Aggregator, panel: Panel, ask: Ask) -> Verdict:
-    """The aggregator's verdict; the plain vote's where the aggregator breaks, as the samples are there all the same."""
+async def _verdict(aggregator: Aggregator, panel: Panel, ask: Budgeted) -> Verdict:
+    """The aggregator's verdict; the plain vote's where the aggregator breaks, as the samples are there all the same.
+
+    So it is where the aggregator still waits for something `LATE_S` after the answer's time: its calls have ended then.
+    """
+    left = ask.left()
     try:
-        return await aggregator.aggregate(panel, ask)
+        async with asyncio.timeout(None if left is None else left.seconds + LATE_S) as limit:
+            return await aggregator.aggregate(panel, ask)
     except (ConclaveError, RedisError, OSError):
+        if limit.expired():
+            log.warning("the aggregator %s did not end in time", aggregator.name)
+            return fall_back(panel, aggregator.name, "timeout")
         raise
     except Exception as error:
         log.exception("the aggregator %s broke", aggregator.name)

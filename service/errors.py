@@ -9,7 +9,11 @@ ConclaveError
     UnknownAnswer (404)           no such answer, or its retention is over
     Conflict (409)                the answer is in a state that does not allow this
     BodyTooLarge (413)
+    Busy (429)                    the queue has no room for the request now; `retry-after` is by the measured pace
+        PoolFull                  a model has as many samples to draw as it may
+        ShareSpent                the caller has its share of them
     Overloaded (503)              too many answers in progress
+        NothingServes             a model's queue is full, and no worker lives that could empty it
     QueueUnavailable (503)        Redis does not answer
         StateLost (503)           Redis has lost what it knew of an answer in progress
     Recorded                      an answer failed before, perhaps in another gateway: its error again
@@ -96,6 +100,35 @@ class Overloaded(ConclaveError):
         self.headers = {"retry-after": "1"}
 
 
+class NothingServes(Overloaded):
+    """The queue of a model is full, and no worker of it lives."""
+
+    code, title = "nothing_serves", "No worker serves the model"
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
+        self.headers = {"retry-after": "5"}
+
+
+class Busy(ConclaveError):
+    """The queue has no room for the request now."""
+
+    status, code, title = 429, "busy", "No room for the request now"
+
+
+class PoolFull(Busy):
+    """As many samples of the model are queued or being drawn as may be."""
+
+    code, title = "pool_full", "The model's queue is full"
+
+
+class ShareSpent(Busy):
+    """The caller's answers hold its share of the model's queue."""
+
+    code, title = "share_spent", "The caller's share of the model's queue is taken"
+
+
 class QueueUnavailable(ConclaveError):
     """Redis does not answer, or refuses to write."""
 
@@ -120,7 +153,7 @@ class Recorded(ConclaveError):
     ) -> None:
         super().__init__(detail, field=field, extra={"failures": dict(failures)} if failures else None)
         self.status, self.code, self.title = status, code, title
-        self.headers = {"retry-after": "1"} if status == 503 else {}
+        self.headers = {"retry-after": "1"} if status in (429, 503) else {}
 
 
 class KeyReused(ConclaveError):

@@ -18,6 +18,7 @@ from service.lasting import lasting
 from service.mailroom import Box, Mailroom, next_reply
 from workers.wire.connection import unbroken
 from workers.wire.dispatch import Dispatcher
+from workers.wire.keys import Priority
 from workers.wire.messages import SAMPLES, Job, JobKind, Reply, Sample
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ CHECK_S = 1.0
 Draws = Callable[[range, Mapping[int, Sample]], Awaitable[Sequence[Draw]]]
 """What each sample of a wave is drawn from, in index order, given the samples of the waves before."""
 
-
 Recall = Callable[[str, str], Awaitable[Mapping[int, Sample]]]
 """The samples that are stored of an answer (its id) and a batch."""
 
@@ -36,15 +36,14 @@ Recall = Callable[[str, str], Awaitable[Mapping[int, Sample]]]
 @dataclass(frozen=True, slots=True)
 class Line:
     """The way to the workers: the queue's end and the mailroom. `job_samples`: most samples of one queue entry.
-
-    `stored` gives what the ledger holds of an answer's batch. `takes_over`: another gateway began with the answer.
-    """
+    `stored` gives what the ledger holds of an answer's batch. `takes_over`: another gateway began with the answer."""
 
     dispatcher: Dispatcher
     mailroom: Mailroom
     job_samples: int
     stored: Recall
     takes_over: bool = False
+    priority: Priority = "interactive"
 
 
 Wanted = tuple[Job, set[int]]
@@ -175,7 +174,7 @@ async def _launch(line: Line, order: Order, jobs: Sequence[Wanted], open_jobs: O
 
 
 async def _submit(line: Line, order: Order, jobs: Sequence[Job]) -> None:
-    await line.dispatcher.submit(jobs, max(1, int((order.deadline - time.monotonic()) * 1000)))
+    await line.dispatcher.submit(jobs, max(1, int((order.deadline - time.monotonic()) * 1000)), line.priority)
 
 
 def _jobs(order: Order, wave: range, draws: Sequence[Draw], longest: int, there: Mapping[int, Sample]) -> list[Wanted]:

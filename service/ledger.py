@@ -25,6 +25,7 @@ class Record:
 
     `created`: seconds since 1970. `deadline_ms`: when its budget ends, in Redis time. `durable`: it goes on when its
     gateway dies; otherwise only the caller who waits there could take it. `cancelled`: somebody asked to cancel it.
+    `tenant`: on whose account it is ("": nobody's).
     """
 
     answer_id: str
@@ -37,6 +38,7 @@ class Record:
     cancelled: bool
     request: AnswerRequest
     reply: Answer | None
+    tenant: str = ""
 
 
 class Ledger:
@@ -61,6 +63,7 @@ class Ledger:
         *,
         durable: bool = False,
         keep_ms: int = 0,
+        tenant: str = "",
     ) -> bool:
         """Records an accepted request as this gateway's; from here on the answer can be asked for by its id.
 
@@ -73,6 +76,7 @@ class Ledger:
             "seed": seed,
             "durable": int(durable),
             "keep": keep_ms,
+            "tenant": tenant,
             "request": request.model_dump_json(exclude_unset=True),
         }
         flat: list[Any] = [part for pair in fields.items() for part in pair]
@@ -82,6 +86,10 @@ class Ledger:
         # The client sends a script again whose reply was lost: by the nonce it is known for the same attempt.
         args: list[Any] = [self.gateway, answer_id, ttl_ms, budget_ms, secrets.token_hex(8), *flat]
         return bool(await self._accept(keys=keys, args=args))
+
+    async def knows(self, answer_id: str) -> bool:
+        """True if there is an answer of this id, in whatever state."""
+        return bool(await self._redis.exists(self._keys.answer(answer_id)))
 
     async def finish(self, answer: Answer) -> bool:
         """Records the reply; the answer's time of retention starts anew.
@@ -155,6 +163,7 @@ class Ledger:
             cancelled=b"cancelled" in raw,
             request=AnswerRequest.model_validate(json.loads(raw[b"request"])),
             reply=Answer.model_validate_json(reply) if reply is not None else None,
+            tenant=raw.get(b"tenant", b"").decode(),
         )
 
     def _open(self, answer_id: str, gateway: str) -> str:

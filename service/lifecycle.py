@@ -5,26 +5,26 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
+from service.admission import Admission, Load, load_of, priority_of
 from service.again import again, kept_of, of_parent, variants_of
 from service.answer_types.base import Judge
-from service.catalog import Catalog
 from service.contract import AggregateRequest, Answer, AnswerRequest, Status
 from service.endings import counts, ended, problem, recorded
 from service.ensemble import solve
-from service.errors import ConclaveError, Conflict, Overloaded, QueueUnavailable, StateLost, UnknownAnswer
+from service.errors import Busy, ConclaveError, Conflict, Overloaded, QueueUnavailable, StateLost, UnknownAnswer
 from service.gather import Gathered, Line
 from service.ledger import Ledger
 from service.metrics import Metrics
-from service.plan import Plan, make_plan, meaning, new_answer_id, sized
-from service.pool_fit import check_asked, member_pools
+from service.plan import Plan, new_answer_id, sized
+from service.planning import Planner
 from service.progress import gateway_lost, so_far
 from service.recording import Recorder
-from service.sampler_fit import check_embedder
 from service.settings import Settings
+from service.work import Work
 from workers.wire.dispatch import Dispatcher, Notice
 
 log = logging.getLogger(__name__)
@@ -40,36 +40,22 @@ LOOK_S = 0.1
 Solving = asyncio.Task[Answer]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A planned answer. `created`: seconds since 1970. `elapsed_s`: how much of its budget was used before.
-
-    `takes_over`: another gateway, or a task before, began with it; `drawn` and `parent` where it chooses among the
-    samples of an answer that was given before.
-    """
-
-    plan: Plan
-    created: int
-    elapsed_s: float = 0.0
-    takes_over: bool = False
-    drawn: Gathered | None = None
-    parent: str | None = None
-
-
 class Lifecycle:
     """Starts, waits for, looks up, cancels and takes over answers."""
 
     def __init__(
         self,
         settings: Settings,
-        catalog: Catalog,
+        planner: Planner,
+        admission: Admission,
         dispatcher: Dispatcher,
         ledger: Ledger,
         metrics: Metrics,
         judge: Judge | None = None,
     ) -> None:
         self._settings = settings
-        self._catalog = catalog
+        self._planner = planner
+        self.admission = admission
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._metrics = metrics
@@ -81,30 +67,33 @@ class Lifecycle:
         self.draining = False
         self.line: Line | None = None
 
-    @property
-    def in_progress(self) -> int:
-        """How many answers this gateway is working on."""
-        return len(self._running)
-
     def works_on(self, answer_id: str) -> bool:
         """True for an answer that is accepted, solved or recorded here, or that a drain has left to others."""
         known = (self._running, self._starting, self._left)
         return any(answer_id in each for each in known) or self.recorder.late(answer_id) is not None
 
     async def start(
-        self, request: AnswerRequest, *, durable: bool = False, answer_id: str | None = None, keep_ms: int = 0
+        self,
+        request: AnswerRequest,
+        *,
+        durable: bool = False,
+        answer_id: str | None = None,
+        keep_ms: int = 0,
+        tenant: str = "",
     ) -> tuple[str, Solving | None]:
         """Plans and records a request and starts to solve it; returns the answer's id and the task that solves it.
 
         `durable`: another gateway goes on with it if this one dies. With an `answer_id` that is in the ledger already
-        nothing is started and the task is None. `keep_ms`: how long it is kept at least once it is final.
+        nothing is started and the task is None. `keep_ms`: the least time that it is kept once it is final. `tenant`:
+        on whose account. Raises Busy or Overloaded.
         """
-        if len(self._running) + len(self._starting) >= self._settings.max_in_flight:
+        priority = priority_of(request)
+        if (busy := self.admission.answers(priority, self._starting)) >= self._settings.max_in_flight:
             self._metrics.rejected("overload")
-            raise Overloaded(f"{len(self._running)} answers are in progress")
+            raise Overloaded(f"{busy} {priority} answers are in progress")
         answer_id = answer_id or new_answer_id()
         with self._starts(answer_id):
-            return await self._begin(request, durable, answer_id, keep_ms)
+            return await self._begin(request, durable, answer_id, keep_ms, tenant)
 
     @contextlib.contextmanager
     def _starts(self, answer_id: str) -> Iterator[None]:
@@ -114,43 +103,52 @@ class Lifecycle:
             yield
         finally:
             self._starting.remove(answer_id)
+            if answer_id not in self._running:
+                self.admission.release(answer_id, ended=False)
 
     async def _begin(
-        self, request: AnswerRequest, durable: bool, answer_id: str, keep_ms: int
+        self, request: AnswerRequest, durable: bool, answer_id: str, keep_ms: int, tenant: str
     ) -> tuple[str, Solving | None]:
         created = int(time.time())
         request = sized(request, self._settings)
         try:
-            plan = await self._plan(request, answer_id=answer_id)
+            plan = await self._planner.plan(request, answer_id=answer_id)
             # The record says which sampler drew, so that any gateway reads the samples' letters as they were shown.
             drawn_by = request if request.sampler else request.model_copy(update={"sampler": plan.sampler.name})
-            if not await self._ledger.accept(
-                plan.answer_id, drawn_by, plan.seed, created, durable=durable, keep_ms=keep_ms
+            load = load_of(plan, request, tenant)
+            if not await self._admitted(answer_id, load) or not await self._ledger.accept(
+                answer_id, drawn_by, plan.seed, created, durable=durable, keep_ms=keep_ms, tenant=tenant
             ):
-                return plan.answer_id, None
+                return answer_id, None
         except (RedisError, OSError) as error:
             self._metrics.rejected("redis_down")
             raise QueueUnavailable(f"the request could not be recorded: {type(error).__name__}") from error
-        return plan.answer_id, await self._run(Work(plan, created))
+        return answer_id, await self._run(Work(plan, created, load))
 
-    async def _plan(self, request: AnswerRequest, answer_id: str | None = None, seed: int | None = None) -> Plan:
-        """The plan, checked against the pools there are; with the id and the seed of an answer, that one's again."""
-        pool = await self._catalog.pool(request.model)
-        asked = meaning(request)
-        comparing = await self._catalog.find(asked.model) if asked else None
-        members = await member_pools(request, self._catalog)
-        plan = make_plan(request, pool, self._settings, comparing, answer_id=answer_id, seed=seed, members=members)
-        await check_embedder(plan.sampler, self._catalog)
-        await check_asked(plan.aggregator, self._catalog)
-        return plan
+    async def _admitted(self, answer_id: str, load: Load) -> bool:
+        """Lets an answer in; False if it is in the ledger already. Raises Busy or Overloaded, and counts that."""
+        try:
+            await self.admission.admit(answer_id, load)
+            return True
+        except (Busy, Overloaded) as error:
+            if await self._ledger.knows(answer_id):
+                return False
+            self._metrics.rejected(error.code)
+            raise
 
     async def _run(self, work: Work) -> Solving:
         answer_id = work.plan.answer_id
         task = asyncio.create_task(self._solve(work), name=answer_id)
         self._running[answer_id] = task
-        task.add_done_callback(lambda _: self._running.pop(answer_id, None))
+        if work.load is not None:
+            self.admission.hold(answer_id, work.load)
+        task.add_done_callback(lambda _: self._over(answer_id))
         await asyncio.sleep(0)  # lets it begin: a task that is cancelled before its first step records nothing
         return task
+
+    def _over(self, answer_id: str) -> None:
+        self._running.pop(answer_id, None)
+        self.admission.release(answer_id)
 
     async def choose_again(self, answer_id: str, asked: AggregateRequest) -> Answer:
         """Another verdict over the stored samples of an answer, as an answer of its own; draws no sample.
@@ -162,7 +160,7 @@ class Lifecycle:
         if not record.status.final or not samples:
             raise Conflict(f"the answer is {record.status.value} and holds {len(samples)} samples", field="id")
         request = again(record.request, asked)
-        plan = await self._plan(request, seed=record.seed)
+        plan = await self._planner.plan(request, seed=record.seed)
         created = int(time.time())
         drawn = Gathered(samples, variants=variants_of(record.reply), kept=kept_of(record.reply))
         with self._starts(plan.answer_id):
@@ -181,7 +179,7 @@ class Lifecycle:
             await self._ledger.forget(answer_id)
             return
         try:
-            plan = await self._plan(record.request, answer_id, record.seed)
+            plan = await self._planner.plan(record.request, answer_id, record.seed)
         except ConclaveError as error:
             log.warning("answer %s: taken over and not planned: %s", answer_id, error.detail)
             await self.recorder.record((await gateway_lost(record)).model_copy(update={"error": problem(error)}))
@@ -192,7 +190,8 @@ class Lifecycle:
             await self.recorder.record(await gateway_lost(record))
         else:
             left_s = (record.deadline_ms - await self._dispatcher.now_ms()) / 1000
-            work = Work(plan, record.created, elapsed_s=plan.budget_s - left_s, takes_over=True)
+            load = load_of(plan, record.request, record.tenant)
+            work = Work(plan, record.created, load, elapsed_s=plan.budget_s - left_s, takes_over=True)
             (await self._run(work)).add_done_callback(observe)
 
     async def _solve(self, work: Work) -> Answer:
@@ -200,7 +199,7 @@ class Lifecycle:
         assert self.line is not None
         plan, created, started = work.plan, work.created, time.monotonic() - work.elapsed_s
         try:
-            line = replace(self.line, takes_over=work.takes_over)
+            line = replace(self.line, takes_over=work.takes_over, priority=work.priority)
             answer = await solve(plan, line, created, self._judge, elapsed_s=work.elapsed_s, drawn=work.drawn)
         except asyncio.CancelledError:
             if plan.answer_id not in self._left:

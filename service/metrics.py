@@ -71,7 +71,12 @@ class Metrics:
         self._redis_up = gauge("conclave_redis_up", "1 if Redis answered the last look")
         self._depth = gauge("conclave_queue_depth", "Jobs queued or leased", "model")
         self._pending = gauge("conclave_queue_pending", "Jobs leased to workers", "model")
-        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job", "model")
+        self._oldest = gauge("conclave_queue_oldest_seconds", "Age of the oldest job that is waited for", "model")
+        self._background = gauge("conclave_queue_background_depth", "Of these, jobs in the background", "model")
+        self._background_s = gauge(
+            "conclave_queue_background_oldest_seconds", "Age of the oldest job in the background", "model"
+        )
+        self._held = gauge("conclave_samples_held", "Samples of answers in progress here", "model", "priority")
         self._workers = gauge("conclave_workers_live", "Live workers", "model")
         self._gauge("conclave_build_info", "Always 1", "version", "python").labels(
             version("conclave"), platform.python_version()
@@ -190,11 +195,20 @@ class Metrics:
         self._redis_up.set(int(up))
 
     def queue(self, model: str, depth: int, pending: int, oldest_s: float, workers: int) -> None:
-        """How one model's queue and pool stand."""
+        """How one model's queue and pool stand; the age is that of the oldest job that somebody waits for."""
         self._depth.labels(model).set(depth)
         self._pending.labels(model).set(pending)
         self._oldest.labels(model).set(oldest_s)
         self._workers.labels(model).set(workers)
+
+    def background(self, model: str, depth: int, oldest_s: float) -> None:
+        """How many jobs of one model's queue are in the background."""
+        self._background.labels(model).set(depth)
+        self._background_s.labels(model).set(oldest_s)
+
+    def held(self, model: str, priority: str, samples: int) -> None:
+        """How many samples of one model the answers in progress in this gateway hold."""
+        self._held.labels(model, priority).set(samples)
 
     def render(self) -> bytes:
         """The exposition text."""

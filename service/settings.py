@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.examples import ExampleSet, read_examples
+from workers.wire.keys import Priority
 
 PROMPTS = Path(__file__).parent / "aggregators" / "prompts"
 
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     max_n: int = Field(default=64, ge=1, description="cap on n")
     max_total_tokens: int = Field(default=262_144, ge=1, description="cap on n x max_tokens")
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="cap on a request's body")
+    body_s: float = Field(default=30.0, gt=0, description="how long a request's body may take; beyond it 408")
     max_messages: int = Field(default=64, ge=1, description="cap on the messages of a request")
     max_prompt_chars: int = Field(default=200_000, ge=1, description="cap on the characters of a request's messages")
     max_budget_s: float = Field(default=600.0, gt=0, description="cap on budget.seconds")
@@ -62,7 +64,18 @@ class Settings(BaseSettings):
         default="refuse",
         description="refuse: a Redis that may evict keys makes the gateway end or not ready; warn: only said",
     )
-    max_in_flight: int = Field(default=512, ge=1, description="answers in progress before new ones get 503")
+    max_in_flight: int = Field(
+        default=512, ge=1, description="answers in progress before new ones get 503; as many in the background"
+    )
+    max_queued_samples: int = Field(
+        default=8192, ge=1, description="samples of one model queued or being drawn before new requests get 429"
+    )
+    max_background_samples: int = Field(default=65_536, ge=1, description="the same for answers in the background")
+
+    @property
+    def bounds(self) -> dict[Priority, int]:
+        """Most samples of one model that are queued or being drawn, by priority."""
+        return {"interactive": self.max_queued_samples, "background": self.max_background_samples}
 
     @cached_property
     def templates(self) -> dict[str, str]:

@@ -46,6 +46,7 @@ class Takeover:
         """One sign of life, and one look at those that fell silent."""
         silent = await self._presence.beat()
         await self._lifecycle.recorder.catch_up()
+        await self._lifecycle.admission.post()
         if self._lifecycle.draining:
             return
         for lost in silent:

@@ -30,11 +30,11 @@ from service.classing import Classifier
 from service.embedded_redis import EmbeddedRedis
 from service.reading import Reader
 from service.settings import Settings, child_environment
-from service.stack import free_port
 from service.stopping import base as stopping
 from service.stopping.none import NoStop
 from tests.at_once import at_once
 from tests.fake_upstream import FakeUpstream, Script, Stats, on_thread
+from tests.ports import own_port
 from workers.wire.messages import Failure, FailureKind, FinishReason, Message, Sample, Sampling
 
 ROOT = Path(__file__).parent.parent
@@ -124,13 +124,13 @@ class Gateway(Program):
     def __init__(
         self, environment: dict[str, str], folder: Path, arguments: Sequence[str] = ("service", "gateway")
     ) -> None:
-        self.port = free_port("127.0.0.1")
+        self.port = own_port()
         super().__init__("gateway", arguments, {**environment, "CONCLAVE_PORT": str(self.port)}, folder)
         self.seen: list[httpx.Response] = []
         """Every reply that it gave to this client."""
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
-            timeout=30.0,
+            timeout=100.0,
             trust_env=False,
             event_hooks={"response": [self.seen.append]},
         )

@@ -92,6 +92,12 @@ class FakeUpstream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # A socket that was just accepted stays open for ever if its server is closed before the loop has made a
+        # connection of it, some turns later: nobody more is let in, and those turns are waited for.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(5):
+            await asyncio.sleep(0)
         self._server.close()
         for connection in list(self._connections):
             connection.abort()

@@ -18,7 +18,7 @@ from workers.backends import make_backend
 from workers.backends.options import BackendSettings
 from workers.settings import WorkerSettings, seclude_libraries
 from workers.wire.connection import blocking_client, check_eviction, close, command_client
-from workers.wire.keys import Keys
+from workers.wire.keys import PRIORITIES, Keys
 from workers.wire.leases import Leases
 from workers.wire.messages import WorkerCard
 from workers.worker import Worker, WorkerBroken
@@ -55,7 +55,8 @@ async def serve(model: str, spec: str, settings: WorkerSettings) -> None:
     backend = make_backend(spec, options_of(settings))
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     keys = Keys(settings.queue_prefix, settings.queue_shards)
-    redis, blocking = command_client(settings.redis_url), blocking_client(settings.redis_url, settings.queue_shards)
+    redis = command_client(settings.redis_url)
+    blocking = blocking_client(settings.redis_url, settings.queue_shards * len(PRIORITIES))
     leases = Leases(redis, blocking, keys, model=model, worker=name, samples_ttl_ms=settings.retention_s * 1000)
     card = WorkerCard(
         worker=name,

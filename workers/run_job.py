@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
@@ -115,24 +115,22 @@ class JobRun:
 
     async def _pump(self) -> None:
         """Moves samples from the backend to the queue, several in a reply where they finish close together."""
-        async with aclosing(self._backend.sample(self.lease.job, tuple(sorted(self._open)))) as samples:
-            pending: asyncio.Task[Sample] | None = None
-            try:
-                while self._open:
-                    pending = pending or asyncio.ensure_future(anext(samples))
-                    wait = self._flush_s if self._ready else None
-                    await asyncio.wait({pending}, timeout=wait)
-                    if not pending.done():
-                        await self._flush(done=False)
-                        continue
-                    if not await self._accept(pending):
-                        break
-                    pending = None
-            finally:
-                if pending is not None and not pending.done():
-                    pending.cancel()
-                    with suppress(asyncio.CancelledError, StopAsyncIteration, BackendError):
-                        await pending
+        samples = self._backend.sample(self.lease.job, tuple(sorted(self._open)))
+        pending: asyncio.Task[Sample] | None = None
+        try:
+            while self._open:
+                pending = pending or asyncio.ensure_future(anext(samples))
+                wait = self._flush_s if self._ready else None
+                await asyncio.wait({pending}, timeout=wait)
+                if not pending.done():
+                    await self._flush(done=False)
+                    continue
+                if not await self._accept(pending):
+                    break
+                pending = None
+        finally:
+            # A job can be cancelled twice, by the notice and by its lease: the backend is stopped whole all the same.
+            await unbroken(_stop(pending, samples))
         if self._open:
             await self._fail_open(FailureKind.INTERNAL, "the backend ended without these samples")
 
@@ -169,3 +167,12 @@ class JobRun:
             raise LeaseLost("fenced")
         if stored is Stored.CANCELLED:
             raise LeaseLost("cancelled")
+
+
+async def _stop(pending: "asyncio.Task[Sample] | None", samples: AsyncGenerator[Sample, None]) -> None:
+    """Ends what a backend is doing, and lets it clean up."""
+    if pending is not None and not pending.done():
+        pending.cancel()
+        with suppress(asyncio.CancelledError, StopAsyncIteration, BackendError):
+            await pending
+    await samples.aclose()

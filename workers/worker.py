@@ -11,11 +11,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from workers.alone import Alone
 from workers.backends.base import Backend, CanBreak, TellsFacts
+from workers.cancellations import hear
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
 from workers.settings import WorkerSettings
+from workers.turns import Turns
 from workers.wire.connection import LOST, end_all, unbroken
-from workers.wire.lease import Entry, Renewal
+from workers.wire.keys import Priority
+from workers.wire.lease import Entry, Place, Renewal
 from workers.wire.leases import Leases
 from workers.wire.messages import WorkerCard
 
@@ -49,9 +52,10 @@ class Worker:
         self._redis = redis
         self._metrics = WorkerMetrics(card.model, card.backend)
         self._runs: dict[str, tuple[JobRun, asyncio.Task[None]]] = {}
-        self._claimed: set[tuple[int, str]] = set()  # an id is unique within one shard's stream only
+        self._claimed: set[Place] = set()
         self._counted: set[str] = set()  # jobs whose delivery has been counted
         self._alone = Alone()
+        self._turns = Turns(backend)
         # Cancellations of jobs that are not running here: one may be just about to start.
         self._heard: deque[str] = deque(maxlen=256)
         self._room = asyncio.Event()
@@ -78,8 +82,8 @@ class Worker:
             asyncio.create_task(self._forever("card", self._show, CARD_PERIOD_S)),
             asyncio.create_task(self._forever("renew", self._renew_all, self._settings.heartbeat_ms / 1000)),
             asyncio.create_task(self._forever("reclaim", self._reclaim, self._settings.reclaim_ms / 1000)),
-            asyncio.create_task(self._hear_cancellations(cancel_channel)),
-            *(asyncio.create_task(self._take_for_ever(shard)) for shard in self._leases.shards),
+            asyncio.create_task(hear(self._redis, cancel_channel, self._cancel)),
+            *(asyncio.create_task(self._take_for_ever(*place)) for place in self._leases.places),
         ]
         loops.append(asyncio.create_task(self._watch_health()))
         await self._draining.wait()
@@ -148,20 +152,22 @@ class Worker:
 
     # -- taking ---------------------------------------------------------------------------------------------------
 
-    async def _take_for_ever(self, shard: int) -> None:
+    async def _take_for_ever(self, shard: int, priority: Priority) -> None:
         """Reads new entries while there is room. After every error it joins again and reads its own pending entries."""
         pause, fresh = 0.05, True
         while not self._draining.is_set():
             try:
                 if fresh:
                     await self._leases.join(shard)
-                    await self._start_all(await self._leases.own_pending(shard))
+                    await self._start_all(await self._leases.own_pending(shard, priority))
                     fresh = False
-                await self._room.wait()
+                await self._turn(priority).wait()
                 await self._healthy.wait()
                 if self._draining.is_set():
                     return
-                await self._start_all(await self._leases.take(shard, self._wanted()))
+                entries = await self._leases.take(shard, self._wanted(priority), priority)
+                self._turns.taken(priority, len(entries))
+                await self._start_all(entries)
                 pause = 0.05
             except (*LOST, ResponseError) as error:  # ResponseError: NOGROUP after a server lost its data, or OOM
                 log.warning("take: %s: %s", type(error).__name__, str(error)[:200])
@@ -169,7 +175,12 @@ class Worker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
-    def _wanted(self) -> int:
+    def _turn(self, priority: Priority) -> asyncio.Event:
+        return self._room if priority == "interactive" else self._turns.background
+
+    def _wanted(self, priority: Priority = "interactive") -> int:
+        if priority == "background":
+            return 1  # the next one may have to wait for its turn
         free = self._backend.capacity_samples - self._running_samples()
         return max(1, min(16, free // 16))
 
@@ -240,11 +251,12 @@ class Worker:
             self._counted.add(run.lease.job.job_id)
             return await run.run()
 
-    def _suspects(self) -> set[tuple[int, str]]:
+    def _suspects(self) -> set[Place]:
         return {run.lease.entry.place for run, _ in self._runs.values() if run.lease.suspect}
 
     def _update_room(self) -> None:
         self._metrics.running(self._running_samples())
+        self._turns.running(len(self._runs), self._running_samples())
         open_to_more = self._has_room() or self._draining.is_set()
         (self._room.set if open_to_more else self._room.clear)()
 
@@ -262,33 +274,21 @@ class Worker:
                 await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
 
     async def _reclaim(self) -> None:
-        if self._draining.is_set() or not (self._room.is_set() and self._healthy.is_set()):
+        if self._draining.is_set() or not self._healthy.is_set():
             return
-        for shard in self._leases.shards:
-            grace_ms = min(self._settings.heartbeat_ms, GRACE_MS)
+        lease_ms, grace_ms = self._settings.lease_ms, min(self._settings.heartbeat_ms, GRACE_MS)
+        for shard, priority in self._leases.places:
+            if not self._turn(priority).is_set():
+                continue
             try:
-                entries = await self._leases.reclaim(shard, self._settings.lease_ms, self._wanted(), grace_ms)
-                await self._leases.sweep(shard, self._settings.lease_ms)
+                entries = await self._leases.reclaim(shard, lease_ms, self._wanted(priority), grace_ms, priority)
+                await self._leases.sweep(shard, lease_ms, priority)
             except ResponseError:  # NOGROUP: the taking loop heals it
                 continue
             self._metrics.lost(self._leases.take_trimmed())
-            fresh = tuple(e for e in entries if e.place not in self._claimed)
-            if fresh:
+            if fresh := tuple(e for e in entries if e.place not in self._claimed):
                 self._metrics.reclaimed(len(fresh))
                 await self._start_all(fresh)
-
-    async def _hear_cancellations(self, channel: str) -> None:
-        """Stops a cancelled job at once; a message that is lost is made up for by the next renewal."""
-        while True:
-            try:
-                async with self._redis.pubsub() as pubsub:
-                    await pubsub.subscribe(channel)
-                    while True:
-                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1.0)
-                        if message is not None:
-                            await self._cancel(message["data"].decode(errors="replace"))
-            except (RedisError, OSError):
-                await asyncio.sleep(0.2)
 
     async def _cancel(self, job_id: str) -> None:
         found = self._runs.get(job_id)

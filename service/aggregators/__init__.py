@@ -17,6 +17,7 @@ from service.aggregators.map import Map
 from service.aggregators.maxmin import MaxMin
 from service.aggregators.median import Median
 from service.aggregators.moa import Moa
+from service.aggregators.model_switch import ModelSwitch
 from service.aggregators.p_true import PTrue
 from service.aggregators.pairwise_fusion import PairwiseFusion
 from service.aggregators.personas import Personas
@@ -50,6 +51,7 @@ AGGREGATORS: Registry[Aggregator] = Registry(
         MaxMin,
         MajorityOfBests,
         Map,
+        ModelSwitch,
         SelfAgreement,
         Usc,
         Genselect,

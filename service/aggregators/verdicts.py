@@ -9,6 +9,8 @@ from service.aggregators.base import Panel, Standing, Verdict, with_facts
 from service.aggregators.counting import fall_back, plurality
 from service.candidates import AnswerClass, Candidate
 
+MORE_VOTES = "tie: of the classes with the most weight the one with more votes was chosen"
+
 
 def member(panel: Panel, answer: AnswerClass) -> Candidate:
     """The candidate that represents a class."""
@@ -112,7 +114,7 @@ def top_classes(panel: Panel, most: int) -> tuple[AnswerClass, ...]:
 def of_weights(panel: Panel, weights: Mapping[str, float]) -> Verdict:
     """The class of the largest weight (by its answer; a class that is not named weighs nothing).
 
-    Ties go to the class with more votes, then to the smallest sample index.
+    Ties go to the class with more votes, then to the smallest sample index, and are said.
     """
     total = math.fsum(weights.values())
     ranked = sorted(panel.classes, key=lambda c: (-weights.get(c.answer, 0.0), -len(c.members), c.members[0]))
@@ -120,7 +122,14 @@ def of_weights(panel: Panel, weights: Mapping[str, float]) -> Verdict:
         Standing(c, len(c.members), weights.get(c.answer, 0.0), weights.get(c.answer, 0.0) / total if total else 0.0)
         for c in ranked
     )
-    return replace(of_class(panel, ranked[0]), ranking=standings)
+    return replace(of_class(panel, ranked[0]), ranking=standings, warnings=_tied(standings))
+
+
+def _tied(ranking: Sequence[Standing]) -> tuple[str, ...]:
+    """What was said of a tie for the first place."""
+    if len(ranking) < 2 or ranking[0].weight != ranking[1].weight:
+        return ()
+    return (MORE_VOTES if ranking[0].votes > ranking[1].votes else ballot.TIE,)
 
 
 def near_tie(panel: Panel, margin: float) -> bool:

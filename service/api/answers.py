@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from service.admission import tenant_of
 from service.api import events as sse
 from service.api.problems import responses
 from service.api.state import Service, State, Waited, Waiting
@@ -38,7 +39,7 @@ CLIENT_GONE = 499
 @router.post(
     "",
     response_model=Answer,
-    responses={**EITHER, 202: {"model": Answer}, **responses(400, 404, 413, 422, 502, 503, 504)},
+    responses={**EITHER, 202: {"model": Answer}, **responses(400, 404, 408, 413, 422, 429, 502, 503, 504)},
 )
 async def create(
     body: AnswerRequest,
@@ -53,14 +54,15 @@ async def create(
     A caller that hangs up cancels the answer and frees its workers, unless it is asked for in the background or with an
     Idempotency-Key: the same key with the same body is the same answer, whichever gateway gets it, for 24 hours; keys
     that come with different Authorization headers are different. With `stream` the answer's events are sent in place of
-    the answer.
+    the answer. Where the model's queue is full, or the header's share of it is taken, it is refused as 429.
     """
     answer_id = new_answer_id()
     if idempotency_key is not None:
         answer_id = await service.idempotency.claim(idempotency_key, body.model_dump_json(), answer_id, credentials)
     durable = body.background or idempotency_key is not None
     keep_ms = TTL_MS if idempotency_key is not None else 0  # the answer is there as long as its key stands for it
-    _, task = await service.lifecycle.start(body, durable=durable, answer_id=answer_id, keep_ms=keep_ms)
+    tenant = tenant_of(credentials)
+    _, task = await service.lifecycle.start(body, durable=durable, answer_id=answer_id, keep_ms=keep_ms, tenant=tenant)
     if task is not None and (durable or body.stream):
         task.add_done_callback(observe)
     if body.stream:

@@ -85,7 +85,7 @@ def _complete(document: dict[str, Any]) -> None:
                 fields[field] = _named(fields[field], kind)
     document["components"]["headers"] = {**HEADERS, "retry-after": RETRY_AFTER}
     for code, response in _responses(document):
-        names = [*HEADERS, "retry-after"] if code == "503" else HEADERS
+        names = [*HEADERS, "retry-after"] if code in ("429", "503") else HEADERS
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 

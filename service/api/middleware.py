@@ -1,5 +1,6 @@
 """What every request passes: its id, its overhead, the cap on its body, its metrics. Plain ASGI: it costs little."""
 
+import asyncio
 import secrets
 import time
 from typing import Any
@@ -26,13 +27,21 @@ class TooLarge(HTTPException):
         super().__init__(status_code=413, detail="The request body is too large")
 
 
-class Edge:
-    """Outermost layer of the gateway."""
+class TooSlow(HTTPException):
+    """The body took too long. The connection is closed: what still comes on it is no request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+    def __init__(self) -> None:
+        super().__init__(status_code=408, detail="The request body came too slowly", headers={"connection": "close"})
+
+
+class Edge:
+    """Outermost layer of the gateway. `body_s`: for how long a request's body may be waited for in all."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int, body_s: float) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body = max_body_bytes
+        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -65,15 +74,22 @@ class Edge:
 
     async def _within_cap(self, scope: Scope, receive: Receive, send: Send, waited: Waited) -> None:
         announced = Headers(scope=scope).get("content-length", "0")
-        size, complete = 0, False
+        size, left_s, complete = 0, self._body_s, False
 
         async def receive_capped() -> Message:
-            nonlocal size, complete
+            nonlocal size, left_s, complete
+            if complete:  # only a hang-up can come, which is waited for beside the work
+                return await receive()
             began = time.monotonic()
-            message = await receive()
-            if not complete:  # afterwards only a hang-up can come, which is waited for beside the work
-                waited.seconds += time.monotonic() - began
-                complete = not message.get("more_body", False)
+            try:
+                async with asyncio.timeout(left_s):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow from None
+            finally:
+                took_s = time.monotonic() - began
+                waited.seconds, left_s = waited.seconds + took_s, left_s - took_s
+            complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > self._max_body:
                 raise TooLarge

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 
 from service.api.state import Service, State
+from workers.wire.keys import PRIORITIES
 
 READY_TIMEOUT_S = 2.0
 """A Redis that has not answered by then is not ready, though it may only hang."""
@@ -51,7 +52,9 @@ async def metrics(service: Service) -> Response:
 
 
 async def refresh_queue_metrics(service: State) -> None:
-    """Sets the gauges that describe Redis and the queues."""
+    """Sets the gauges that describe what is held here, Redis and the queues."""
+    for (model, priority), samples in service.lifecycle.admission.held().items():
+        service.metrics.held(model, priority, samples)
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await _look_at_queues(service)
@@ -63,6 +66,8 @@ async def refresh_queue_metrics(service: State) -> None:
 async def _look_at_queues(service: State) -> None:
     pools = await service.catalog.pools()
     for model in sorted(await service.dispatcher.models_seen()):
-        state = await service.dispatcher.queue_state(model)
+        waited_for, background = [await service.dispatcher.queue_state(model, priority) for priority in PRIORITIES]
         workers = len(pools[model].cards) if model in pools else 0
-        service.metrics.queue(model, state.depth, state.pending, (state.oldest_ms or 0) / 1000, workers)
+        depth, pending = waited_for.depth + background.depth, waited_for.pending + background.pending
+        service.metrics.queue(model, depth, pending, (waited_for.oldest_ms or 0) / 1000, workers)
+        service.metrics.background(model, background.depth, (background.oldest_ms or 0) / 1000)

@@ -96,7 +96,9 @@ def _explained(item: dict[str, Any], body: object) -> tuple[str, str]:
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "http_error")
+    code = {404: "not_found", 405: "method_not_allowed", 408: "body_too_slow", 413: "body_too_large"}.get(
+        error.status_code, "http_error"
+    )
     title = detail = str(error.detail)
     if error.status_code == 400:  # FastAPI's word for a body that its parser gave up on
         code, title = "body_unreadable", "The request body cannot be read"

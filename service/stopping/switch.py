@@ -18,9 +18,8 @@ class Switch:
     sampling anyhow. All samples drawn so far vote. A sample without an answer agrees with none. A model can be
     unanimous and wrong; nothing here notices.
 
-    The paper's final score of an answer, the sum over models of prior x g x votes, is kept but for its g, which is 1 of
-    a unanimous model and falls to 1 / n the more its answers scatter: `vote` counts each vote by its member's `weight`,
-    the prior, and no model's votes count less because it disagrees with itself.
+    The paper's final score of an answer is the aggregator `model_switch`, which trusts a model less the more its
+    answers scatter; `vote` counts each vote by its member's `weight` alone.
     """
 
     name = "switch"

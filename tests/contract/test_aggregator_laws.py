@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.aggregators import AGGREGATORS
@@ -23,6 +23,7 @@ from service.evidence_reply import Certificate, Void
 from service.plan import build
 from service.reply import confidence
 from tests.ballots import of_models
+from tests.examples import examples
 from workers.wire.messages import SampleStatistics
 
 COUNTING = ("auto", "vote")
@@ -30,7 +31,7 @@ ALWAYS_ASKING = ("gsa", "moa", "rsa", "self_agreement", "usc", "genselect")
 JUDGING = ("checklist", "genrm", "judge", "p_true", "pairwise_fusion", "personas", "rubric", "self_check", "tournament")
 UNSETTLED = ("fobar", "prefix_consistency", "self_prm")  # these ask where the vote is close, and then of what they can
 ASKING = (*ALWAYS_ASKING, *JUDGING, *UNSETTLED)
-PLAIN = (*COUNTING, *ASKING, "region")  # the answers here are no regions; tests/unit/test_region.py has those
+PLAIN = (*COUNTING, *ASKING, "region", "model_switch")  # no regions and one model here; the units' tests have others
 TOP = ("borda", "deepconf", "majority_of_bests", "maxmin")
 SUMS = ("weighted_vote", "borda", "deepconf", "majority_of_bests", "map")
 WITHOUT_STATISTICS = (*PLAIN, "ranked_vote", "median", "map")
@@ -64,7 +65,7 @@ level = st.integers(0, 4)
 vote = st.tuples(st.sampled_from([*VOTES, *RANKED]), level, level)
 votes = st.lists(vote, min_size=1, max_size=9)
 mixed = st.lists(st.one_of(vote, st.tuples(st.sampled_from(NO_VOTES), level, level)), max_size=9)
-few = settings(max_examples=40)  # there are many cases, and the laws' shapes are small
+few = examples(20, 80)  # there are many cases, and the laws' shapes are small
 every_case = pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value) or "-")
 
 

@@ -11,6 +11,7 @@ from service.answer_types.auto import Auto, decide
 from service.answer_types.base import AnswerType
 from service.candidates import Candidate, Extraction, Task
 from service.classing import make_candidate, make_classes
+from tests.examples import examples
 from tests.fragments import FRAGMENTS
 from workers.wire.messages import FinishReason, Sample
 
@@ -49,9 +50,7 @@ TASKS = st.one_of(
     ),
     st.builds(Task, TEXTS, st.one_of(st.none(), st.lists(TEXTS, min_size=1, max_size=4).map(tuple))),
 )
-LAWS = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+LAWS = settings(examples(100, 600), database=None, suppress_health_check=list(HealthCheck))
 
 
 VARIANTS: list[tuple[str, dict[str, object]]] = [

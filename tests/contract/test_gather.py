@@ -214,7 +214,7 @@ async def test_an_order_ends_at_its_deadline_and_cancels_the_rest(ends: Ends) ->
     started = time.monotonic()
     gathered = await gather_samples(ends.line, ends.order(answer_id, seconds=0.2))
     assert gathered.timed_out
-    assert 0.2 <= time.monotonic() - started < 0.5
+    assert 0.2 <= time.monotonic() - started < 2.0  # 0.2 s, and what a busy machine adds
     assert await ends.states() == [b"cancelled"]
 
 

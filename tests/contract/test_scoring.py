@@ -17,8 +17,8 @@ from service.gather import Line, Order, alike, gather_samples
 from service.ledger import Ledger
 from service.mailroom import Mailroom
 from service.scoring import Texts, score
-from service.stack import free_port
 from tests.conftest import Bench
+from tests.ports import own_port
 from tests.tiny_scorers import NLI_LABELS, make_classifier, make_encoder
 from workers.backends.torch_scoring.backend import ScoringBackend
 from workers.wire.connection import blocking_client, close, command_client
@@ -84,7 +84,7 @@ async def test_a_worker_gives_each_text_its_values(
     bench: Bench, redis_url: str, folders: dict[str, Path], kind: str, width: int
 ) -> None:
     """In the order of the texts, over several jobs, as the backend gives them; its card says what it provides."""
-    port = str(free_port("127.0.0.1"))
+    port = str(own_port())
     bench.worker(f"judge={kind}:{folders[kind]}", torch_device="cpu", torch_threads="1", worker_metrics_port=port)
     async with line_of(redis_url, bench.prefix) as line:
         (card,) = await line.dispatcher.cards()

@@ -1,7 +1,7 @@
 """Laws of the stopping rules, through the reader that asks them."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.answer_types import ANSWER_TYPES
@@ -16,6 +16,7 @@ from service.reading import Reader
 from service.stopping import STOPPING_RULES
 from service.stopping.base import Tally, cut_of, needs_of
 from tests.at_once import at_once
+from tests.examples import examples
 from workers.wire.messages import ConfidenceCut, FinishReason, Provides
 
 TEXTS = [
@@ -76,7 +77,7 @@ def winner(reader, come, kept=None):
 
 
 @given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
-@settings(max_examples=400)
+@examples(200, 800)
 def test_lead_never_changes_the_verdict(texts, task, kind, data, sample_of) -> None:
     """Whatever comes in whatever order, stopping at the lead gives the answer that drawing all would have given."""
     samples = drawn(sample_of, texts)
@@ -107,7 +108,7 @@ ASKING = [
     task=st.sampled_from(ASKING),
     data=st.data(),
 )
-@settings(max_examples=400)
+@examples(200, 800)
 def test_lead_never_changes_what_auto_decides_and_answers(texts, task, data, sample_of) -> None:
     """Also where the question asks for a date, a list, JSON, code or a place, and completions may call tools."""
     samples = drawn(sample_of, texts)
@@ -136,7 +137,7 @@ def test_lead_waits_where_a_tie_would_decide_otherwise(sample_of) -> None:
 @pytest.mark.parametrize("rule", IN_ORDER)
 @pytest.mark.parametrize("lead", [False, True])
 @given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
-@settings(max_examples=40)
+@examples(20, 80)
 def test_a_rule_that_looks_in_order_decides_the_same_in_any(rule, lead, texts, task, kind, data, sample_of) -> None:
     """Which samples count, and so the answer, depends on the samples and not on which came first; also with `lead`."""
     samples = drawn(sample_of, texts)
@@ -151,7 +152,7 @@ def test_a_rule_that_looks_in_order_decides_the_same_in_any(rule, lead, texts, t
 
 @pytest.mark.parametrize("rule", [name for name in IN_ORDER if name != "esc"])
 @given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES))
-@settings(max_examples=40)
+@examples(20, 80)
 def test_lead_beside_another_rule_changes_no_verdict(rule, texts, task, kind, sample_of) -> None:
     """It only ends earlier: the winner is the one that the rule would have ended with. (`esc` asks a window alone.)"""
     samples = drawn(sample_of, texts)
@@ -166,7 +167,7 @@ def test_lead_beside_another_rule_changes_no_verdict(rule, texts, task, kind, sa
 
 @pytest.mark.parametrize("rule", IN_ORDER)
 @given(texts=st.one_of(draws, close_races), more=draws, kind=st.sampled_from(TYPES))
-@settings(max_examples=40)
+@examples(20, 80)
 def test_a_stop_is_for_good(rule, texts, more, kind, sample_of) -> None:
     """Whatever still comes after a stop, the same samples count and the verdict stays."""
     samples = drawn(sample_of, texts + more)
@@ -183,7 +184,7 @@ def test_a_stop_is_for_good(rule, texts, more, kind, sample_of) -> None:
     "rule", [name for name in STOPPING_RULES if "shadow" in STOPPING_RULES[name].Options.model_fields]
 )
 @given(texts=st.one_of(draws, close_races), kind=st.sampled_from(TYPES), data=st.data())
-@settings(max_examples=30)
+@examples(15, 60)
 def test_a_rule_that_is_only_measured_ends_nothing(rule, texts, kind, data, sample_of) -> None:
     """All samples come; what is noted is where the rule itself would have ended, with the leader of that moment."""
     samples = drawn(sample_of, texts)
@@ -254,7 +255,7 @@ def test_beta_stops_exactly_at_its_threshold(texts, threshold, sample_of) -> Non
 
 
 @given(texts=st.one_of(draws, close_races), task=st.sampled_from(TASKS), kind=st.sampled_from(TYPES), data=st.data())
-@settings(max_examples=100)
+@examples(50, 200)
 def test_a_rule_that_cuts_samples_leaves_the_tally_alone(texts, task, kind, data, sample_of) -> None:
     """It stops at no tally, and a cut sample is in no class, whatever it says."""
     cut = data.draw(st.sets(st.sampled_from(range(len(texts)))))

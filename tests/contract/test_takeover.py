@@ -20,6 +20,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.recorder = SimpleNamespace(catch_up=self._nothing)
+        self.admission = SimpleNamespace(post=self._nothing)
         self.begun = asyncio.Event()
 
     async def _nothing(self) -> None:

@@ -46,11 +46,10 @@ ROWS = {
     30: "ten times the load",
 }
 OPEN = {
-    20: "a body that comes a byte at a time is waited for without end: no 408",
     24: "no libfaketime: time.time and time.time_ns of the one process are set off",
     25: "refused and counted, but the worker that sent it is not shut out",
     26: "whoever may write to Redis as a gateway's inbox may forge: replies are not signed",
-    29: "an aggregator that never returns holds its gateway: it runs in that process, and nothing ends it",
+    29: "an aggregator that computes for ever and never awaits holds its gateway; one that waits for ever is given up",
 }
 """What of a row is not shown by any test, or only by a stand-in; printed with the table."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, Bench, Gateway, wait_until
 from tests.fake_upstream import FakeUpstream
+from tests.faults.invariants import job_streams, pending
 
 RIGHT = "The answer is 42."
 LEASE = {"gateway_lease_ms": "1500"}
@@ -24,8 +25,7 @@ def stored(bench: Bench, answer_id: str) -> dict[bytes, bytes]:
 
 def nothing_is_left(bench: Bench) -> bool:
     """No entry, none pending, no job hash, no answer that is open; every key has a time to live."""
-    stream = f"{bench.prefix}:{{0}}:jobs:fake"
-    entries = (bench.redis.xlen(stream), bench.redis.xpending(stream, "workers")["pending"])
+    entries = (sum(map(bench.redis.xlen, job_streams(bench))), pending(bench))
     lasting = [key for key in bench.keys("*") if bench.redis.ttl(f"{bench.prefix}:{key}") == -1]
     return (*entries, bench.keys("{0}:job:*"), bench.keys("{0}:open:*"), lasting) == (0, 0, [], [], [])
 

@@ -13,6 +13,7 @@ from service.ledger_scripts import ACCEPT, FINISH, TAKE
 from tests.chaos import Chaos
 from tests.conftest import Bench, Gateway, Program, wait_until
 from tests.fake_upstream import FakeUpstream
+from tests.faults.invariants import job_streams, pending
 from workers.wire.scripts import SUBMIT
 
 RIGHT = "The answer is 42."
@@ -169,13 +170,17 @@ def test_a_trimmed_job_is_drawn_again(bench: Bench) -> None:
     answer_id = gateway.ask(n=2, background=True, budget={"seconds": 60}).json()["id"]
     wait_until(lambda: upstream.stats.running == 1, "the upstream is asked")
     first.kill()
-    stream = f"{bench.prefix}:{{0}}:jobs:fake"
-    bench.redis.xtrim(stream, maxlen=0)
+    streams = job_streams(bench)
+    assert sum(bench.redis.xtrim(stream, maxlen=0, approximate=False) for stream in streams) == 1
     bench.say(upstream, texts=[RIGHT])
     bench.worker(f"fake=openai:{upstream.url}")
     assert gateway.final(answer_id)["answer"] == "42"
-    wait_until(lambda: bench.redis.xpending(stream, "workers")["pending"] == 0, "nothing is pending")
-    wait_until(lambda: len(bench.redis.xinfo_consumers(stream, "workers")) == 1, "one worker is left in the group")
+    wait_until(lambda: pending(bench) == 0, "nothing is pending")
+    left = [1 for _ in streams]
+    wait_until(
+        lambda: [len(bench.redis.xinfo_consumers(name, "workers")) for name in streams] == left,
+        "one worker is left in the groups",
+    )
     assert bench.keys("{0}:job:*") == []
 
 

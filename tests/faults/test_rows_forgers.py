@@ -43,7 +43,7 @@ class Rogue:
     async def lease(self) -> Lease:
         """The lease of the next job."""
         while True:
-            for entry in await self.leases.take(0, 1):
+            for entry in await self.leases.take(0, 1, "background"):
                 lease = await self.leases.lease(entry)
                 assert lease is not None
                 return lease
@@ -57,7 +57,7 @@ class Rogue:
             keys=[
                 self.keys.job(job.answer_id, job.job_id),
                 self.keys.samples(job.answer_id),
-                self.keys.stream(0, "fake"),
+                self.keys.stream(0, "fake", lease.entry.priority),
                 self.keys.answer(job.answer_id),
             ],
             args=[

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from service.embedded_redis import EmbeddedRedis
-from service.stack import free_port
 from tests.chaos import Chaos
 from tests.conftest import Bench, Gateway, wait_until
+from tests.ports import own_port
 
 pytestmark = pytest.mark.matrix
 
@@ -22,7 +22,7 @@ RIGHT = "The answer is 42."
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     """A server that keeps nothing when it ends, and can have a replica."""
-    port = free_port("127.0.0.1")
+    port = own_port()
     server = EmbeddedRedis(tmp_path / "first", extra=("--appendonly", "no", "--bind", "127.0.0.1", "--port", str(port)))
     with server:
         yield server

@@ -10,8 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.embedded_redis import EmbeddedRedis
-from service.stack import free_port
 from tests.conftest import ROOT, Bench, Program, wait_until
+from tests.faults.invariants import job_streams, pending
+from tests.ports import own_port
 
 RIGHT = "The answer is 42."
 
@@ -50,11 +51,9 @@ def stored(bench: Bench, answer_id: str) -> dict[bytes, bytes]:
     return bench.redis.hgetall(f"{bench.prefix}:{{0}}:samples:{answer_id}")
 
 
-def nothing_is_left(bench: Bench, model: str = "fake") -> bool:
-    """No entry in the stream, none pending, no job hash."""
-    stream = f"{bench.prefix}:{{0}}:jobs:{model}"
-    pending = bench.redis.xpending(stream, "workers")["pending"]
-    return (bench.redis.xlen(stream), pending, bench.keys("{0}:job:*")) == (0, 0, [])
+def nothing_is_left(bench: Bench) -> bool:
+    """No entry in any stream, none pending, no job hash."""
+    return (sum(map(bench.redis.xlen, job_streams(bench))), pending(bench), bench.keys("{0}:job:*")) == (0, 0, [])
 
 
 @pytest.mark.row(1)
@@ -133,7 +132,7 @@ def test_draining_loses_nothing(bench: Bench) -> None:
     assert all(gateway.final(each)["answer"] == "42" for each in running)
     assert upstream.stats.started == 4
     assert bench_cards(bench) == []
-    assert bench.redis.xinfo_consumers(f"{bench.prefix}:{{0}}:jobs:fake", "workers") == []
+    assert [bench.redis.xinfo_consumers(name, "workers") for name in job_streams(bench)] == [[], []]
     assert gateway.read(queued)["status"] == "in_progress"
     bench.worker(f"fake=openai:{upstream.url}")
     assert gateway.final(queued)["answer"] == "42"
@@ -177,7 +176,7 @@ def test_a_job_that_was_handed_back_again_and_again_is_not_poison(bench: Bench) 
     assert answer_id is not None
     assert gateway.final(answer_id)["answer"] == "42"
     wait_until(lambda: nothing_is_left(bench), "nothing is left")
-    assert len(bench.redis.xinfo_consumers(f"{bench.prefix}:{{0}}:jobs:fake", "workers")) == 1
+    assert [len(bench.redis.xinfo_consumers(name, "workers")) for name in job_streams(bench)] == [1, 1]
 
 
 @pytest.mark.row(7)
@@ -228,7 +227,7 @@ def test_results_of_a_worker_that_was_stopped_are_refused(bench: Bench) -> None:
     upstream = bench.upstream(texts=["The answer is 41.", RIGHT], delay_ms=300)
     ports = {}
     for _ in range(2):
-        port = free_port("127.0.0.1")
+        port = own_port()
         started = bench.worker(
             f"fake=openai:{upstream.url}", heartbeat_ms="60000", worker_metrics_port=str(port)
         )  # with a heartbeat, the woken worker would see the lost lease before it tries to store

@@ -1,26 +1,26 @@
 """Where a reply says the time went: waiting, drawing, choosing, and the gateway's own part."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import Bench
+from tests.conftest import Bench, wait_until
 
 
 def test_waiting_for_a_worker_and_being_drawn_are_told_apart(bench: Bench) -> None:
-    """A worker of one sample, and so of one more job, each of 0.4 s: two answers are drawn at once, others wait."""
-    upstream = bench.upstream(delay_ms=400)
+    """A worker of one sample, and so of one more job, each of 0.8 s: two answers are drawn at once, others wait."""
+    upstream = bench.upstream(delay_ms=800)
     bench.worker(f"slow=openai:{upstream.url}", capacity_samples="1")
     gateway = bench.gateway()
-    for _ in range(4):
+    for number in range(4):
         gateway.ask(model="slow", n=1, background=True)
-        time.sleep(0.1)  # the first are being drawn before the others come
+        # The first are being drawn before the others come.
+        wait_until(lambda at=number: upstream.stats.started > min(at, 1), "the first are asked for")
     # Its own aggregator's call waits too, which is neither: it is part of `aggregation_ms`.
     last = gateway.answer(model="slow", n=1, aggregator="gsa", answer_type="number")["timing"]
-    assert 300 <= last["queue_ms"] < 1_500
-    assert 380 <= last["sampling_ms"] < 900
-    assert last["aggregation_ms"] >= last["calls_ms"] >= 380
+    assert 300 <= last["queue_ms"] < 3_000
+    assert 780 <= last["sampling_ms"] < 1_800
+    assert last["aggregation_ms"] >= last["calls_ms"] >= 780
 
 
 @pytest.mark.parametrize("headers", [{}, {"idempotency-key": "one"}], ids=["plain", "durable"])

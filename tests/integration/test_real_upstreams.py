@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from service.settings import child_environment
-from service.stack import free_port
 from tests.conftest import ROOT, Bench, Program, wait_until
+from tests.ports import own_port
 from workers.backends.openai_http import OpenAIBackend
 from workers.wire.messages import FailureKind, Job, Message, Provides, Sample, Sampling
 
@@ -31,7 +31,7 @@ class RealServer(Program):
     """A process of `transformers serve`, offline, that answers."""
 
     def __init__(self, model: Path, folder: Path) -> None:
-        port = str(free_port("127.0.0.1"))
+        port = str(own_port())
         (folder / "hub").mkdir()  # GET /models lists what is in the cache and fails where there is none
         offline = {"HF_HOME": str(folder), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
         serve = ["serve", str(model), "--host", "127.0.0.1", "--port", port, "--device", "cpu"]

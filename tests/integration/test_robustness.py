@@ -13,8 +13,8 @@ import pytest
 
 from service.embedded_redis import EmbeddedRedis
 from service.settings import child_environment
-from service.stack import free_port
 from tests.conftest import Bench, Program, wait_until
+from tests.ports import own_port
 
 
 def test_four_shards_under_concurrency(bench: Bench) -> None:
@@ -134,7 +134,7 @@ def test_one_state_folder_has_one_server(own_redis: EmbeddedRedis) -> None:
 def test_the_stack_outlives_its_redis(tmp_path: Path) -> None:
     """kill -9 of the embedded server: it is started again with what it had, and answers go on coming."""
     environment = {"CONCLAVE_STATE_DIR": str(tmp_path), "CONCLAVE_HOST": "127.0.0.1"}
-    port = free_port("127.0.0.1")
+    port = own_port()
     up = Program("up", ["service", "up", "--port", str(port)], child_environment() | environment, tmp_path)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0, trust_env=False) as client:
         body = {"model": "abacus", "question": "What is 2 + 3?", "n": 2, "sampling": {"max_tokens": 32}}

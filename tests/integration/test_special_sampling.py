@@ -37,7 +37,9 @@ def draw(
 ) -> dict:
     """The shipped model's reply."""
     body = {"model": "abacus", "question": question, "n": n, "stop": stop, "answer_type": "number"}
-    return gateway.answer(**body, aggregator=aggregator, sampling={"seed": 7, "max_tokens": 96, **sampling})
+    return gateway.answer(
+        **body, budget={"seconds": 90}, aggregator=aggregator, sampling={"seed": 7, "max_tokens": 96, **sampling}
+    )
 
 
 def metric(gateway: Gateway, line: str) -> float:

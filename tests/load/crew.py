@@ -148,7 +148,7 @@ class Crew:
     def left(self) -> dict[str, int]:
         """What is still there: entries, jobs, open answers, consumers that are gone, keys without a time to live."""
         keys = {name.decode().removeprefix(f"{PREFIX}:"): name for name in self.redis.scan_iter(f"{PREFIX}:*", 1000)}
-        streams = [name for key, name in keys.items() if ":jobs:" in f":{key}"]
+        streams = [name for key, name in keys.items() if key.split(":")[1] in ("jobs", "background")]
         consumers = [each["name"] for name in streams for each in self.redis.xinfo_consumers(name, GROUP)]
         inboxes = [name for key, name in keys.items() if "inbox:" in key]
         return {

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from service.aggregators.ballot import TIE
 from service.aggregators.counting import fall_back, plurality
-from service.aggregators.verdicts import beside_the_vote, of_class
+from service.aggregators.verdicts import MORE_VOTES, beside_the_vote, of_class, of_weights
 from service.answer_types.text import Text
 from service.asking import QueueAsk
 from service.candidates import Task
@@ -37,6 +38,18 @@ def test_free_texts_that_all_differ_have_no_vote_to_leave(panel_of) -> None:
     panel = panel_of(["Roses are red", "Violets are blue"], answer_type=Text(), task=Task("A poem"))
     written = replace(plurality(panel), answer="Both", support=0.0, novel=True)
     assert beside_the_vote(panel, written, "gsa") == written
+
+
+@pytest.mark.parametrize(
+    ("texts", "answer", "said"),
+    [((41, 42, 42), "42", (MORE_VOTES,)), ((42, 41), "42", (TIE,)), ((41,), "41", ())],
+)
+def test_a_tie_of_weights_is_ruled_and_said(panel_of, texts, answer: str, said: tuple[str, ...]) -> None:
+    """More votes first, then the smallest index; of one class there is no tie."""
+    panel = panel_of([f"The answer is {text}." for text in texts])
+    verdict = of_weights(panel, {"41": 0.5, "42": 0.5})
+    assert (verdict.answer, verdict.warnings) == (answer, said)
+    assert of_weights(panel, {"41": 0.5, "42": 0.4}).warnings == ()
 
 
 async def test_calls_stay_within_the_budget_of_tokens() -> None:

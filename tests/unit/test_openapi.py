@@ -47,7 +47,7 @@ def test_contract_fields_of_the_request() -> None:
 def test_every_problem_is_described() -> None:
     """POST /v1/answers documents its problems as application/problem+json."""
     responses = json.loads(openapi_document())["paths"]["/v1/answers"]["post"]["responses"]
-    for code in ("400", "404", "413", "422", "502", "503", "504"):
+    for code in ("400", "404", "408", "413", "422", "429", "502", "503", "504"):
         assert "application/problem+json" in responses[code]["content"]
 
 
@@ -99,14 +99,14 @@ def test_a_plugin_of_another_package_is_in_the_served_document(monkeypatch: pyte
 
 
 def test_every_reply_is_described_with_its_headers() -> None:
-    """Both headers stand at each response of each route; 503 has Retry-After too."""
+    """Both headers stand at each response of each route; 429 and 503 have Retry-After too."""
     document = json.loads(openapi_document())
     assert {"x-request-id", "x-conclave-overhead-ms"} < set(document["components"]["headers"])
     for path in document["paths"].values():
         for operation in path.values():
             for code, response in operation["responses"].items():
                 assert {"x-request-id", "x-conclave-overhead-ms"} <= set(response["headers"])
-                assert ("retry-after" in response["headers"]) is (code == "503")
+                assert ("retry-after" in response["headers"]) is (code in ("429", "503"))
 
 
 def test_both_forms_of_an_answer_are_described() -> None:

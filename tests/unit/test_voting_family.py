@@ -174,6 +174,25 @@ def test_map_weighs_models_by_their_log_odds(lettered) -> None:
     assert weights(five) == pytest.approx({"A": math.log(9), "B": 5 * math.log(1.5)})
 
 
+def test_model_switch_trusts_a_model_by_how_far_it_agrees_with_itself(lettered) -> None:
+    """x: A A B B, one bit of entropy of one: g = 1/4, A 2/4. y: C C C D, H = 0.811: g = 1/4 + 3/4 x 0.189 = 0.392.
+
+    C 3 x 0.392 = 1.175. z: A, of one mind: A 1/2 + 1. With y's weight 2, C 2.35.
+    """
+    panel = lettered("AABBCCCDA")
+    found = verdict("model_switch", of_models(panel, "xxxxyyyyz"))
+    assert found.answer == "A"
+    assert weights(found) == pytest.approx({"A": 1.5, "C": 1.175, "B": 0.5, "D": 0.392}, abs=1e-3)
+    assert found.notes == ("trust: x 0.250, y 0.392, z 1.000",)
+    assert verdict("model_switch", of_models(panel, "xxxxyyyyz", {"x": 1, "y": 2, "z": 1})).answer == "C"
+
+
+def test_model_switch_of_one_model_is_the_vote(lettered) -> None:
+    """There is nobody to be trusted more."""
+    panel = of_models(lettered("ABB"), "xxx")
+    assert verdict("model_switch", panel) == verdict("vote", panel)
+
+
 def test_map_adds_the_evidence_of_a_score_within_its_bounds(lettered) -> None:
     """N(1, 1) against N(0, 1) is the evidence s - 1/2; q = 1/2 of two answers is none. 2.5 - 0.5, and -9 becomes -3."""
     scores = {"statistic": "reward_score", "right": {"mean": 1, "sd": 1}, "wrong": {"mean": 0, "sd": 1}}

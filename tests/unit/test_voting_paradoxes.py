@@ -4,7 +4,7 @@ import pytest
 
 from service.aggregators.preference import Ballot, run_off
 from service.answer_types.choice import Choice
-from tests.ballots import samples, verdict, weights
+from tests.ballots import of_models, samples, verdict, weights
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,16 @@ def test_majority_of_bests_worse_votes_lift_those_above_them(lettered) -> None:
         pytest.approx(27),
         pytest.approx(26),
     )
+
+
+def test_model_switch_one_more_vote_makes_another_model_trusted(lettered) -> None:
+    """x: B and C seven times each, 7/14 each; y: A, 1. With x's A beside, B 7 x 0.242 = 1.70 and A 1.24."""
+    before = verdict("model_switch", of_models(lettered("B" * 7 + "C" * 7 + "A"), "x" * 14 + "y"))
+    assert before.answer == "A"
+    assert weights(before) == pytest.approx({"A": 1.0, "B": 0.5, "C": 0.5})
+    after = verdict("model_switch", of_models(lettered("B" * 7 + "C" * 7 + "AA"), "x" * 14 + "yx"))
+    assert after.answer == "B"
+    assert weights(after) == pytest.approx({"A": 1.242, "B": 1.696, "C": 1.696}, abs=1e-3)
 
 
 @pytest.mark.parametrize("welfare", ["maximin", "leximin", "nash", "utilitarian"])

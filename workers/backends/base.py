@@ -52,6 +52,15 @@ class CanBreak(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsTurns(Protocol):
+    """A backend that takes more than it can draw at once; the rest waits in it, in the order in which it came."""
+
+    def begins_at_once(self, jobs: int, samples: int) -> bool:
+        """True if it would begin with one more job at once beside so many jobs with so many samples to come."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BackendFacts:
     """What a backend that decodes by itself says for the metrics. Counts since its start; bytes of keys and values."""

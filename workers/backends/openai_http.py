@@ -94,6 +94,12 @@ class OpenAIBackend:
         asked = [upstream for upstream in self._upstreams.members if upstream.breaker.admits]
         return await self._listed(asked)
 
+    def begins_at_once(self, jobs: int, samples: int) -> bool:
+        """True while the calls of those jobs leave room for another: one a job where every upstream takes `n`."""
+        members = self._upstreams.members
+        calls = jobs if all(upstream.several for upstream in members) else samples
+        return calls < sum(upstream.limit for upstream in members)
+
     async def close(self) -> None:
         """Closes the connections."""
         for upstream in self._upstreams.members:

@@ -7,6 +7,7 @@ free connection.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Collection
 from typing import Any, Literal, TypeVar, cast
@@ -48,8 +49,9 @@ async def unbroken(command: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        if not running.done():
-            await asyncio.wait({running})
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):  # cancelled once more
+                await asyncio.wait({running})
         if not running.cancelled():
             running.exception()  # looked at, so that the loop does not report it as lost
         raise

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from workers.wire.connection import BLOCK_MS, LOST, stream_entries
-from workers.wire.keys import GROUP, Keys
+from workers.wire.keys import GROUP, PRIORITIES, Keys, Priority
 from workers.wire.messages import WIRE_VERSION, Frozen, Job, Reply, WorkerCard
 from workers.wire.scripts import CANCEL, CHECK, SUBMIT
 
@@ -31,7 +31,7 @@ class Notice(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What one model's streams hold: jobs in all, jobs leased to workers, age of the oldest (None: empty)."""
+    """What one model's streams of a priority hold: jobs, jobs leased to workers, age of the oldest (None: empty)."""
 
     depth: int
     pending: int
@@ -48,13 +48,16 @@ class Dispatcher:
         self._cancel = client.register_script(CANCEL)
         self._check = client.register_script(CHECK)
 
-    async def submit(self, jobs: Sequence[Job], budget_ms: int) -> int:
-        """Queues jobs of one answer, batch and model in one step; returns their deadline in Redis time (ms)."""
+    async def submit(self, jobs: Sequence[Job], budget_ms: int, priority: Priority = "interactive") -> int:
+        """Queues jobs of one answer, batch and model in one step; returns their deadline in Redis time (ms).
+
+        Where no worker has ever read background jobs of the model, such jobs are queued as interactive ones.
+        """
         first = jobs[0]
         shard = self._keys.shard_of(first.answer_id)
-        keys = [self._keys.stream(shard, first.model)]
+        keys = [self._keys.stream(shard, first.model, priority), self._keys.stream(shard, first.model)]
         keys += [self._keys.job(job.answer_id, job.job_id) for job in jobs]
-        args: list[Any] = [budget_ms, budget_ms + JOB_GRACE_MS, WIRE_VERSION, first.answer_id, first.batch]
+        args: list[Any] = [budget_ms, budget_ms + JOB_GRACE_MS, WIRE_VERSION, first.answer_id, first.batch, priority]
         for job in jobs:
             args += [job.sent(), job.job_id, job.first, job.last]
         return int(await self._submit(keys=keys, args=args))
@@ -67,7 +70,8 @@ class Dispatcher:
         shard = self._keys.shard_of(answer_id)
         keys = [self._keys.answer(answer_id)]
         for job in jobs:
-            keys += [self._keys.job(answer_id, job.job_id), self._keys.stream(shard, job.model)]
+            keys.append(self._keys.job(answer_id, job.job_id))
+            keys += [self._keys.stream(shard, job.model, priority) for priority in PRIORITIES]
         found = await self._check(keys=keys)
         return None if found is None else tuple(jobs[int(at)] for at in found)
 
@@ -104,12 +108,12 @@ class Dispatcher:
         """Every model that some worker has ever served here."""
         return frozenset(name.decode() for name in await self._redis.zrange(self._keys.models, 0, -1))
 
-    async def queue_state(self, model: str) -> QueueState:
+    async def queue_state(self, model: str, priority: Priority = "interactive") -> QueueState:
         """Depth, pending entries and age of the oldest entry of a model's streams, over all shards."""
         depth = pending = 0
         oldest: int | None = None
         for shard in range(self._keys.shards):
-            stream = self._keys.stream(shard, model)
+            stream = self._keys.stream(shard, model, priority)
             depth += int(await self._redis.xlen(stream))
             pending += await self._pending(stream)
             head = await self._redis.xrange(stream, count=1)

@@ -6,6 +6,12 @@ also on a Redis Cluster. The shard follows from the answer's id; more shards spr
 
 import zlib
 from dataclasses import dataclass
+from typing import Literal
+
+Priority = Literal["interactive", "background"]
+"""Whose turn is first: somebody waits for interactive answers."""
+
+PRIORITIES: tuple[Priority, ...] = ("interactive", "background")
 
 GROUP = "workers"
 """The consumer group of every job stream."""
@@ -25,16 +31,19 @@ class Keys:
     def _tagged(self, shard: int, rest: str) -> str:
         return f"{self.prefix}:{{{shard}}}:{rest}"
 
-    def stream(self, shard: int, model: str) -> str:
-        """Stream of the jobs of one model."""
-        return self._tagged(shard, f"jobs:{model}")
+    def stream(self, shard: int, model: str, priority: Priority = "interactive") -> str:
+        """Stream of the jobs of one model; workers of wire versions that know no priority read the interactive one."""
+        return self._tagged(shard, f"{'jobs' if priority == 'interactive' else priority}:{model}")
 
     def quarantine(self, shard: int) -> str:
         """Stream: the jobs of one shard that were given up as poison, with the reason."""
         return self._tagged(shard, "quarantine")
 
     def job(self, answer_id: str, job_id: str) -> str:
-        """Hash: state, fence, owner, deadline, deliveries, indices and entry of one job; gone once all is stored."""
+        """Hash: state, fence, owner, deadline, deliveries, indices, entry and its stream's priority of one job.
+
+        Gone once all is stored.
+        """
         return self._tagged(self.shard_of(answer_id), f"job:{job_id}")
 
     def answer(self, answer_id: str) -> str:
@@ -65,6 +74,10 @@ class Keys:
     def gateways(self) -> str:
         """Sorted set: gateway -> Redis time (ms) until which it counts as alive."""
         return f"{self.prefix}:{{pool}}:gateways"
+
+    def posts(self, priority: Priority, model: str) -> str:
+        """Hash gateway -> what its answers hold of one model's pool."""
+        return f"{self.prefix}:{{pool}}:held:{priority}:{model}"
 
     @property
     def pool(self) -> str:

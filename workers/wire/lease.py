@@ -5,7 +5,11 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
+from workers.wire.keys import Priority
 from workers.wire.messages import WIRE_VERSION, Job
+
+Place = tuple[int, Priority, str]
+"""What tells entries apart: two streams may give out the same id."""
 
 MAX_DELIVERIES = 3
 """A job that was leased this often without a result is quarantined: its samples fail with kind `poison`."""
@@ -56,11 +60,12 @@ class Entry:
     entry_id: str
     job: Job | None
     refused: str | None = None
+    priority: Priority = "interactive"
 
     @property
-    def place(self) -> tuple[int, str]:
-        """What tells entries apart: two shards' streams may give out the same id."""
-        return self.shard, self.entry_id
+    def place(self) -> Place:
+        """Its stream and its id there."""
+        return self.shard, self.priority, self.entry_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +95,16 @@ class Lease:
         return self.state is LeaseState.LEASED and self.deliveries >= SUSPECT_DELIVERIES
 
 
-def entry_of(shard: int, entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+def entry_of(shard: int, entry_id: bytes, fields: dict[bytes, bytes], priority: Priority = "interactive") -> Entry:
     """A delivered entry, as far as it can be read."""
     try:
-        return Entry(shard, entry_id.decode(), Job.model_validate_json(fields.get(b"job", b"")))
+        read = Job.model_validate_json(fields.get(b"job", b""))
+        return Entry(shard, entry_id.decode(), read, priority=priority)
     except ValidationError:
         job = _named(fields)
     said = fields.get(b"v", b"?")[:20].decode(errors="replace")
     refused = f"the job is of wire version {said} and does not fit a worker of wire version {WIRE_VERSION}"
-    return Entry(shard, entry_id.decode(), job, refused if job else None)
+    return Entry(shard, entry_id.decode(), job, refused if job else None, priority)
 
 
 def _named(fields: dict[bytes, bytes]) -> Job | None:

@@ -5,7 +5,6 @@ happens only together with the stored result. A lease is the pair (delivered ent
 raises the fence, so a worker that was stopped and comes back is refused.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -13,9 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
-from workers.wire.connection import BLOCK_MS, stream_entries
 from workers.wire.keys import GROUP, Keys, sample_field
 from workers.wire.lease import (
     MAX_DELIVERIES,
@@ -25,116 +22,31 @@ from workers.wire.lease import (
     LeaseState,
     Renewal,
     Stored,
-    entry_of,
 )
 from workers.wire.messages import Sample, WorkerCard
-from workers.wire.scripts import BEGIN, LEASE, QUARANTINE, RELEASE, RENEW, STORE, SWEEP
+from workers.wire.scripts import BEGIN, LEASE, QUARANTINE, RELEASE, RENEW, STORE
+from workers.wire.streams import POOL_TTL_MS, Streams
 
 log = logging.getLogger(__name__)
-
-POOL_TTL_MS = 7 * 86_400_000
-"""Streams and the pool's lists end so long after the last worker was there; every live one renews them."""
 
 QUARANTINE_TTL_MS = 7 * 86_400_000
 QUARANTINE_ENTRIES = 1_000
 
-PAGE = 64
 
-
-class Leases:
-    """The queue as one worker sees it. `client` serves short commands, `blocking` only `take`."""
+class Leases(Streams):
+    """The queue as one worker sees it. `client` serves short commands, `blocking` only `take` and `own_pending`."""
 
     def __init__(
         self, client: Redis, blocking: Redis, keys: Keys, *, model: str, worker: str, samples_ttl_ms: int
     ) -> None:
-        self._redis: Any = client  # redis-py's reply types are unions over both protocols
-        self._blocking = blocking
-        self._keys = keys
-        self._model = model
-        self._worker = worker
+        super().__init__(client, blocking, keys, model=model, worker=worker)
         self._samples_ttl_ms = samples_ttl_ms
-        self._trimmed = 0
         self._lease = client.register_script(LEASE)
         self._renew = client.register_script(RENEW)
         self._store = client.register_script(STORE)
         self._begin = client.register_script(BEGIN)
         self._release = client.register_script(RELEASE)
         self._quarantine = client.register_script(QUARANTINE)
-        self._sweep = client.register_script(SWEEP)
-
-    @property
-    def shards(self) -> range:
-        """The queue shards that a worker serves: all of them."""
-        return range(self._keys.shards)
-
-    async def join(self, shard: int) -> None:
-        """Makes the consumer group where it is missing; from 0, as done entries are deleted: what is there is work."""
-        stream = self._keys.stream(shard, self._model)
-        try:
-            await self._redis.xgroup_create(stream, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
-        await self._redis.pexpire(stream, POOL_TTL_MS)
-
-    async def take(self, shard: int, count: int) -> tuple[Entry, ...]:
-        """Waits for up to `count` new entries; empty when none came in BLOCK_MS."""
-        return tuple(entry_of(shard, *raw) for raw in await self._read(shard, ">", count, BLOCK_MS))
-
-    async def own_pending(self, shard: int) -> tuple[Entry, ...]:
-        """What was delivered to this worker already: after a lost reply this is the only way to see it."""
-        found: list[Entry] = []
-        after = "0"
-        while page := await self._read(shard, after, PAGE, None):
-            found += [entry_of(shard, *raw) for raw in page if raw[1]]  # those that were trimmed have no fields
-            after = page[-1][0].decode()
-        return tuple(found)
-
-    async def _read(self, shard: int, after: str, count: int, block_ms: int | None) -> list[tuple[bytes, Any]]:
-        stream = self._keys.stream(shard, self._model)
-        found = await self._blocking.xreadgroup(GROUP, self._worker, {stream: after}, count=count, block=block_ms)
-        return stream_entries(found)
-
-    async def reclaim(self, shard: int, idle_ms: int, count: int, grace_ms: int = 0) -> tuple[Entry, ...]:
-        """Takes over up to `count` entries whose owner has not renewed for `idle_ms`.
-
-        In two looks, `grace_ms` apart: after a time in which Redis itself was silent every lease looks run out, and
-        their owners get the time to renew them. A trimmed entry is acknowledged: its job is found lost by its gateway.
-        """
-        stream = self._keys.stream(shard, self._model)
-        stalled = await self._redis.xpending_range(stream, GROUP, "-", "+", max(count, PAGE), idle=idle_ms)
-        if not stalled:
-            return ()
-        await asyncio.sleep(grace_ms / 1000)
-        names = [each["message_id"] for each in stalled]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.xrange(stream, name, name)
-            there = await pipe.execute()
-        trimmed = [name for name, entry in zip(names, there, strict=True) if not entry]
-        if trimmed:
-            self._trimmed += int(await self._redis.xack(stream, GROUP, *trimmed))
-        held = [name for name, entry in zip(names, there, strict=True) if entry][:count]
-        # By XCLAIM, which looks at the time again: whoever renewed, or claimed first, keeps the entry.
-        claimed = await self._redis.xclaim(stream, GROUP, self._worker, idle_ms, held) if held else []
-        return tuple(entry_of(shard, *raw) for raw in claimed if raw and raw[0] and raw[1])
-
-    def take_trimmed(self) -> int:
-        """How many trimmed entries were found since this was last asked."""
-        found, self._trimmed = self._trimmed, 0
-        return found
-
-    async def sweep(self, shard: int, idle_ms: int) -> int:
-        """Strikes off the workers that are gone and hold nothing; returns how many."""
-        stream = self._keys.stream(shard, self._model)
-        consumers = await self._redis.xinfo_consumers(stream, GROUP)
-        quiet = [each["name"].decode() for each in consumers if each["pending"] == 0 and each["idle"] > idle_ms]
-        others = [name for name in quiet if name != self._worker]
-        if not others:
-            return 0
-        cards = await self._redis.mget([self._keys.card(name) for name in others])
-        gone = [name for name, card in zip(others, cards, strict=True) if card is None]
-        return int(await self._sweep(keys=[stream], args=[GROUP, *gone])) if gone else 0
 
     async def lease(self, entry: Entry) -> Lease | None:
         """Leases an entry's job. None if it is not to be worked on: cancelled, done, another's, or not readable."""
@@ -149,7 +61,7 @@ class Leases:
                 self._stream(entry),
                 self._keys.answer(job.answer_id),
             ],
-            args=[self._worker, GROUP, entry.entry_id, MAX_DELIVERIES, SUSPECT_DELIVERIES],
+            args=[self._worker, GROUP, entry.entry_id, MAX_DELIVERIES, SUSPECT_DELIVERIES, entry.priority],
         )
         state = LeaseState(reply[0].decode())
         if state in (LeaseState.CANCELLED, LeaseState.GONE, LeaseState.LOST):
@@ -253,8 +165,8 @@ class Leases:
             pipe.pexpire(self._keys.pool, POOL_TTL_MS)
             pipe.pexpire(self._keys.models, POOL_TTL_MS)
             await pipe.execute()
-        for shard in self.shards:
-            await self._redis.pexpire(self._keys.stream(shard, self._model), POOL_TTL_MS)
+        for shard, priority in self.places:
+            await self._redis.pexpire(self._keys.stream(shard, self._model, priority), POOL_TTL_MS)
 
     async def leave(self) -> None:
         """Takes the card away, gives back what was delivered to this worker, and takes its name out of the group.
@@ -265,10 +177,10 @@ class Leases:
             pipe.delete(self._keys.card(self._worker))
             pipe.zrem(self._keys.pool, self._worker)
             await pipe.execute()
-        for shard in self.shards:
-            for entry in await self.own_pending(shard):
+        for shard, priority in self.places:
+            for entry in await self.own_pending(shard, priority):
                 await self.release(entry)
-            await self._sweep(keys=[self._keys.stream(shard, self._model)], args=[GROUP, self._worker])
+            await self._sweep(keys=[self._keys.stream(shard, self._model, priority)], args=[GROUP, self._worker])
 
     async def _drop(self, entry: Entry) -> None:
         log.warning("the entry %s holds nothing that can be read and is dropped", entry.entry_id)
@@ -278,7 +190,7 @@ class Leases:
             await pipe.execute()
 
     def _stream(self, entry: Entry) -> str:
-        return self._keys.stream(entry.shard, self._model)
+        return self._keys.stream(entry.shard, self._model, entry.priority)
 
 
 def _reply_head(lease: Lease, worker: str) -> str:

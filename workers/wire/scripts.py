@@ -25,40 +25,44 @@ SUBMIT = (
     _NOW
     + _LAST
     + """
--- KEYS: stream, job hash...   ARGV: budget_ms, job_ttl_ms, wire version, answer id, batch, then for each job its
--- json, id, first, last. A job that a gateway before queued and that is still open stays as it is. The fence never goes
--- back. What an entry says of itself beside its json is there for workers that cannot read that.
+-- KEYS: stream, interactive stream, job hash...   ARGV: budget_ms, job_ttl_ms, wire version, answer id, batch,
+-- priority, then for each job its json, id, first, last. A job that a gateway before queued and that is still open
+-- stays as it is. The fence never goes back. What an entry says of itself beside its json is there for workers that
+-- cannot read that. Workers make the streams that they read: where none reads this one, the jobs are interactive.
 local deadline = now + tonumber(ARGV[1])
-for i = 2, #KEYS do
-  local at = 4 * i - 2
+local stream, priority = KEYS[1], ARGV[6]
+if redis.call('EXISTS', stream) == 0 then stream, priority = KEYS[2], 'interactive' end
+for i = 3, #KEYS do
+  local at = 4 * i - 5
   local state = redis.call('HGET', KEYS[i], 'state')
   if not state or state == 'cancelled' or state == 'lost' then
-    local entry = redis.call('XADD', KEYS[1], '*', 'job', ARGV[at], 'deadline', deadline, 'v', ARGV[3],
+    local entry = redis.call('XADD', stream, '*', 'job', ARGV[at], 'deadline', deadline, 'v', ARGV[3],
       'answer', ARGV[4], 'batch', ARGV[5], 'id', ARGV[at + 1], 'first', ARGV[at + 2], 'last', ARGV[at + 3])
     redis.call('HSET', KEYS[i], 'state', 'queued', 'deadline', deadline, 'entry', entry, 'batch', ARGV[5],
-      'first', ARGV[at + 2], 'last', ARGV[at + 3])
+      'first', ARGV[at + 2], 'last', ARGV[at + 3], 'priority', priority)
     redis.call('HSETNX', KEYS[i], 'fence', 0)
     redis.call('PEXPIRE', KEYS[i], ARGV[2])
   end
 end
-last(KEYS[1], ARGV[2])
+last(stream, ARGV[2])
 return deadline
 """
 )
 
 CHECK = """
--- KEYS: answer hash, then for each job its hash and its stream
+-- KEYS: answer hash, then for each job its hash, the interactive stream and the background one
 -- The jobs that no worker will ever bring any more: their hash is gone, or their entry; nil if the answer itself is.
 -- A worker may still hold a job whose entry is gone: queued once more, its late result is one effect all the same.
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 local lost = {}
-for i = 2, #KEYS, 2 do
-  local entry = redis.call('HGET', KEYS[i], 'entry')
+for i = 2, #KEYS, 3 do
+  local job = redis.call('HMGET', KEYS[i], 'entry', 'priority')
+  local entry, stream = job[1], KEYS[i + (job[2] == 'background' and 2 or 1)]
   if not entry then
-    lost[#lost + 1] = i / 2 - 1
-  elseif #redis.call('XRANGE', KEYS[i + 1], entry, entry) == 0 then
+    lost[#lost + 1] = (i - 2) / 3
+  elseif #redis.call('XRANGE', stream, entry, entry) == 0 then
     redis.call('HSET', KEYS[i], 'state', 'lost')
-    lost[#lost + 1] = i / 2 - 1
+    lost[#lost + 1] = (i - 2) / 3
   end
 end
 return lost
@@ -68,7 +72,8 @@ LEASE = (
     _NOW
     + _END
     + """
--- KEYS: job hash, samples hash, stream, answer hash   ARGV: worker, group, entry id, most deliveries, of a suspect
+-- KEYS: job hash, samples hash, stream, answer hash   ARGV: worker, group, entry id, most deliveries, of a suspect,
+-- priority
 -- A delivery counts here, but for a suspect's: that counts when it begins to run, alone (BEGIN).
 local job = redis.call('HMGET', KEYS[1], 'state', 'deadline', 'deliveries', 'owner')
 local answer = redis.call('HGET', KEYS[4], 'status')
@@ -79,7 +84,7 @@ if not job[1] or job[1] == 'cancelled' then
 end
 if #redis.call('XPENDING', KEYS[3], ARGV[2], ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return {'lost', 0, 0, 0, ''} end
 local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
-redis.call('HSET', KEYS[1], 'state', 'leased', 'owner', ARGV[1], 'entry', ARGV[3])
+redis.call('HSET', KEYS[1], 'state', 'leased', 'owner', ARGV[1], 'entry', ARGV[3], 'priority', ARGV[6])
 local left = tonumber(job[2]) - now
 local deliveries = tonumber(job[3] or 0)
 local state = 'leased'
