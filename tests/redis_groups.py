@@ -4,7 +4,6 @@ All of them are the one `redis-server` binary on TCP ports of this machine.
 """
 
 import contextlib
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,8 @@ import redis
 from redis.sentinel import Sentinel
 
 from service.embedded_redis import find_server
-from service.stack import free_port
 from tests.conftest import wait_until
+from tests.ports import own_port
 
 SERVICE = "conclave"
 
@@ -24,15 +23,14 @@ SERVICE = "conclave"
 _LAUNCH = "import ctypes, os, sys\nctypes.CDLL(None).prctl(1, 9)\nos.execv(sys.argv[1], sys.argv[1:])\n"
 
 
-def free_port_and_bus() -> int:
-    """A free port whose bus port, 10,000 higher, is one and free too."""
+def own_port_and_bus() -> int:
+    """A port of our own, 10,000 below another one: a node of a cluster takes both."""
     while True:
-        port = free_port("127.0.0.1")
-        if port + 10_000 > 65_535:
-            continue
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port + 10_000))
-            return port
+        port = own_port()
+        if port + 10_000 <= 65_535:
+            with contextlib.suppress(OSError):
+                own_port(port + 10_000)
+                return port
 
 
 class Server:
@@ -85,9 +83,9 @@ class Watched:
         """Starts all; returns once the sentinel knows them."""
         flags = ["--appendonly", "yes", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"]
         flags += ["--min-replicas-to-write", "1"]
-        first = Server(self._folder, free_port("127.0.0.1"), *flags)
+        first = Server(self._folder, own_port(), *flags)
         flags += ["--replicaof", "127.0.0.1", str(first.port)]
-        self.servers = (first, *(Server(self._folder, free_port("127.0.0.1"), *flags) for _ in range(2)))
+        self.servers = (first, *(Server(self._folder, own_port(), *flags) for _ in range(2)))
         wait_until(lambda: replication(first)["min_slaves_good_slaves"] == 2, "both replicas are there")
         config = self._folder / "sentinel.conf"
         config.write_text(
@@ -96,7 +94,7 @@ class Watched:
             f"sentinel failover-timeout {SERVICE} 4000\n",
             "utf-8",
         )
-        self.sentinel = Server(self._folder, free_port("127.0.0.1"), "--sentinel", config=config)
+        self.sentinel = Server(self._folder, own_port(), "--sentinel", config=config)
         self.asked = Sentinel([("127.0.0.1", self.sentinel.port)])
         wait_until(lambda: len(self.asked.discover_slaves(SERVICE)) == 2, "the sentinel knows the replicas")
         return self
@@ -149,7 +147,7 @@ class Nodes:
     def __enter__(self) -> Self:
         """Starts all; returns once each node says that the cluster is well, and the replica is in step."""
         flags = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
-        self.servers = [Server(self._folder, free_port_and_bus(), *flags) for _ in range(4)]
+        self.servers = [Server(self._folder, own_port_and_bus(), *flags) for _ in range(4)]
         *primaries, replica = self.servers
         each = 16_384 // len(primaries) + 1
         for i, server in enumerate(primaries):

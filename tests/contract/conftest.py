@@ -16,8 +16,7 @@ async def wire(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[
     redis, blocking = command_client(redis_url), blocking_client(redis_url, 4)
     made = Wire(redis, blocking, Keys(f"queue-{secrets.token_hex(4)}", request.param))
     yield made
-    names = [name async for name in redis.scan_iter(f"{made.keys.prefix}:*", count=1000)]
-    if names:
-        await redis.delete(*names)
+    for name in [name async for name in redis.scan_iter(f"{made.keys.prefix}:*", count=1000)]:
+        await redis.delete(name)
     await close(redis)
     await close(blocking)

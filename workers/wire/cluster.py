@@ -94,11 +94,12 @@ class Cluster(RedisCluster):
         most = options.pop("max_connections")
         self._wait_s = options.pop("timeout")
         self._failed: str | None = None
+        self._finding = asyncio.Lock()
+        self._knows_commands = False
         self._places = asyncio.Semaphore(most)
         super().__init__(
             startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
-            max_connections=2 * most
-            + 4,  # of one node: for which redis-py does not wait; subscribers have theirs beside
+            max_connections=2 * most + 4,  # redis-py does not wait for one; subscribers take theirs beside ours
             ssl=tls,
             **options,
         )
@@ -130,9 +131,10 @@ class Cluster(RedisCluster):
         if not self._initialize:
             return self
         try:
-            async with asyncio.timeout(FIND_TIMEOUT_S):
-                with _lost():
-                    await super().initialize(additional_startup_nodes_info, last_failed_node_name or self._failed)
+            async with asyncio.timeout(FIND_TIMEOUT_S), self._finding:
+                if self._initialize:
+                    with _lost():
+                        await self._find(additional_startup_nodes_info, last_failed_node_name or self._failed)
         except TimeoutError as error:
             raise RedisTimeoutError("no node says what the cluster is") from error
         except RedisConnectionError:
@@ -140,6 +142,14 @@ class Cluster(RedisCluster):
                 self.nodes_manager.startup_nodes.setdefault(node.name, node)
             raise
         return self
+
+    async def _find(self, others: Any, last: str | None) -> None:
+        """As the base does; where that fails it closes every connection, also those that others are waiting at."""
+        await self.nodes_manager.initialize(others, last)
+        if not self._knows_commands:
+            await self.commands_parser.initialize(self.nodes_manager.default_node)
+            self._knows_commands = True
+        self._initialize = False
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Runs a command at the node that has its key; raises as a client of a single server does."""
@@ -190,7 +200,11 @@ class Cluster(RedisCluster):
         return [await self.info(section, target_nodes=node) for node in self.get_primaries()]
 
     async def aclose(self) -> None:
-        """Closes its connections, also those that were made since a node was lost."""
-        await super().aclose()
+        """Has the nodes and their slots be asked for again. The base calls this for that, and closes all beside."""
+        self._initialize = True
+
+    async def shut(self) -> None:
+        """Closes its connections."""
+        self._initialize = True
         await self.nodes_manager.aclose()
         await self.nodes_manager.aclose("startup_nodes")

@@ -147,9 +147,10 @@ async def check_eviction(client: Redis, wanted: Literal["refuse", "warn"]) -> No
 
 async def close(client: Redis | Cluster) -> None:
     """Closes a client and its pool."""
+    if isinstance(client, Cluster):
+        return await client.shut()
     await client.aclose()
-    if not isinstance(client, Cluster):
-        await client.connection_pool.disconnect()
+    await client.connection_pool.disconnect()
 
 
 def stream_entries(found: object) -> list[tuple[bytes, dict[bytes, bytes]]]:

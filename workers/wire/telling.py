@@ -10,8 +10,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 class Telling(AbstractConnection):
     """A connection that tells every loss of it as one.
 
-    Writing to a connection that was reset is a RuntimeError in uvloop, which nobody takes for a lost server: it would
-    be a bare 500 in a gateway, and the end of a loop in a worker. A new connection that is not answered in time is a
+    Writing to a connection that was reset is a RuntimeError in uvloop, and to one that another task closed meanwhile an
+    AttributeError, which nobody takes for a lost server: it would be a bare 500 in a gateway, and the end of a loop in
+    a worker. A new connection that is not answered in time is a
     ConnectionError in redis-py, which would be tried again, 5 s each time.
     """
 
@@ -28,7 +29,7 @@ class Telling(AbstractConnection):
         """Sends as its base does; raises redis-py's ConnectionError where the transport is closed."""
         try:
             await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
+        except (RuntimeError, AttributeError) as error:
             raise RedisConnectionError(f"the connection is closed: {error}") from error
 
 
