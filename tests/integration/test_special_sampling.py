@@ -60,8 +60,9 @@ def test_samples_below_the_bar_are_cut_and_never_vote(gateway: Gateway) -> None:
     assert all(s["excluded"] != "cut" for s in reply["samples"] if s["index"] not in indices)
     assert indices.isdisjoint(i for c in reply["candidates"] for i in c["samples"])
     counts = reply["usage"]["samples"]
-    what = (reply["warnings"], reply["stop"], reply["timing"])
-    assert (counts["requested"], counts["finished"], counts["cancelled"]) == (32, 32, 0), what
+    # `lead` is on beside the rule: on a slow machine the vote can be decided before the last sample has come.
+    assert (counts["requested"], counts["finished"] + counts["cancelled"]) == (32, 32)
+    assert counts["cancelled"] <= 4
     assert counts["cut"] == len(cut)
     assert reply["usage"]["saved_tokens"] > 0
     assert f"{len(cut)} samples do not vote: cut" in reply["warnings"]
