@@ -13,11 +13,12 @@ def test_waiting_for_a_worker_and_being_drawn_are_told_apart(bench: Bench) -> No
     upstream = bench.upstream(delay_ms=400)
     bench.worker(f"slow=openai:{upstream.url}", capacity_samples="1")
     gateway = bench.gateway()
-    for _ in range(4):
-        gateway.ask(model="slow", n=1, background=True)
-        time.sleep(0.1)  # the first are being drawn before the others come
-    # Its own aggregator's call waits too, which is neither: it is part of `aggregation_ms`.
-    last = gateway.answer(model="slow", n=1, aggregator="gsa", answer_type="number")["timing"]
+    with ThreadPoolExecutor(4) as callers:
+        for _ in range(4):
+            callers.submit(gateway.ask, model="slow", n=1)
+            time.sleep(0.1)  # the first are being drawn before the others come
+        # Its own aggregator's call waits too, which is neither: it is part of `aggregation_ms`.
+        last = gateway.answer(model="slow", n=1, aggregator="gsa", answer_type="number")["timing"]
     assert 300 <= last["queue_ms"] < 1_500
     assert 380 <= last["sampling_ms"] < 900
     assert last["aggregation_ms"] >= last["calls_ms"] >= 380
