@@ -12,12 +12,13 @@ def test_waiting_for_a_worker_and_being_drawn_are_told_apart(bench: Bench) -> No
     upstream = bench.upstream(delay_ms=800)
     bench.worker(f"slow=openai:{upstream.url}", capacity_samples="1")
     gateway = bench.gateway()
-    for number in range(4):
-        gateway.ask(model="slow", n=1, background=True)
-        # The first are being drawn before the others come.
-        wait_until(lambda at=number: upstream.stats.started > min(at, 1), "the first are asked for")
-    # Its own aggregator's call waits too, which is neither: it is part of `aggregation_ms`.
-    last = gateway.answer(model="slow", n=1, aggregator="gsa", answer_type="number")["timing"]
+    with ThreadPoolExecutor(4) as callers:
+        for number in range(4):
+            callers.submit(gateway.ask, model="slow", n=1)
+            # The first are being drawn before the others come.
+            wait_until(lambda at=number: upstream.stats.started > min(at, 1), "the first are asked for")
+        # Its own aggregator's call waits too, which is neither: it is part of `aggregation_ms`.
+        last = gateway.answer(model="slow", n=1, aggregator="gsa", answer_type="number")["timing"]
     assert 300 <= last["queue_ms"] < 3_000
     assert 780 <= last["sampling_ms"] < 1_800
     assert last["aggregation_ms"] >= last["calls_ms"] >= 780
