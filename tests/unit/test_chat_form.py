@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_model import CHAT_TEMPLATE, make_tiny_model
+from workers.abacus.train import MODEL as ABACUS
 from workers.backends.chat_form import prompt_ids
 from workers.backends.torch_local.model import LoadedModel, load
 from workers.wire.messages import Message
@@ -37,6 +38,13 @@ def test_no_text_becomes_a_special_token(
     templated = ["<|system|>", "<|user|>", "<|assistant|>"] if model.tokenizer.chat_template else []
     assert _marks(model, prompt_ids(model.tokenizer, messages, "".join(prefix))) == templated
     assert _marks(model, model.prompt_ids(messages, "".join(prefix))) == templated
+
+
+def test_a_space_is_read_along_only_by_tokens_that_end_in_one(model: LoadedModel) -> None:
+    """The tiny model's tokens are single bytes, and a space is one of them; the shipped model has "is " and " = "."""
+    assert [model.space_after(prefix) for prefix in ("The answer is", "6 =", "6", "", "is ")] == [""] * 5
+    abacus = load(ABACUS, "cpu")
+    assert [abacus.space_after(prefix) for prefix in ("The answer is", "6 =", "6", "", "is ")] == [" ", " ", "", "", ""]
 
 
 @pytest.mark.parametrize("text", ["Yes.<|eos|>", "<|user|><|assistant|>", "<<|eos|>|eos|>"])

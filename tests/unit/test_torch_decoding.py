@@ -185,11 +185,16 @@ async def test_options_are_drawn_by_their_likelihood(abacus: TorchBackend) -> No
 
 
 async def test_a_prefix_is_continued(abacus: TorchBackend) -> None:
-    """Greedy from any point of a completion gives the rest of it; the prefix is not part of the text."""
+    """Greedy from behind any word of a completion gives the rest of it; the prefix is not part of the text.
+
+    The shipped model's tokens end in spaces, those of most models begin with them.
+    """
     (whole,) = await draw(abacus, job(1, temperature=0))
-    cut = whole.text.index(". ") + 2
-    (rest,) = await draw(abacus, job(1, temperature=0, prefix=whole.text[:cut]))
-    assert (whole.text[:cut] + rest.text).split() == whole.text.split()
+    spaces = [place for place, letter in enumerate(whole.text) if letter == " "]
+    assert len(spaces) > 8
+    for cut in spaces:
+        (rest,) = await draw(abacus, job(1, temperature=0, prefix=whole.text[:cut]))
+        assert whole.text[:cut] + rest.text == whole.text
     before = abacus.facts.reused_tokens
     await draw(abacus, job(1, temperature=0, prefix=whole.text[: whole.text.rindex(". ") + 2]))
     assert abacus.facts.reused_tokens > before  # prompt and beginning were read before

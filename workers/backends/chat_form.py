@@ -26,6 +26,18 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Message], prefix: str = "") ->
     return ids(tokenizer, text) + ids(tokenizer, disarmed(tokenizer, prefix))
 
 
+def space_after(tokenizer: Any, prefix: str) -> str:
+    """The space to read along behind how a reply begins, " " or "".
+
+    Most tokenizers have the space at the beginning of a token. Where it is at the end ("is ", not " is") a word without
+    it is one that ends the text: a model that reads "The answer is" by such tokens has nothing to add.
+    """
+    if not prefix or prefix[-1].isspace():
+        return ""
+    plain, spaced = (ids(tokenizer, disarmed(tokenizer, text)) for text in (prefix, f"{prefix} "))
+    return " " if len(spaced) <= len(plain) else ""
+
+
 def ids(tokenizer: Any, text: str) -> list[int]:
     """A text's tokens, with nothing put before or behind."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

@@ -41,6 +41,10 @@ class LoadedModel:
         """
         return chat_form.prompt_ids(self.tokenizer, messages, prefix)
 
+    def space_after(self, prefix: str) -> str:
+        """The space to read along behind how a reply begins, "" or " "."""
+        return chat_form.space_after(self.tokenizer, prefix)
+
     def ids(self, text: str) -> list[int]:
         """A text's tokens, with nothing put before or behind; special tokens in it are broken up."""
         return chat_form.ids(self.tokenizer, chat_form.disarmed(self.tokenizer, text))

@@ -12,7 +12,9 @@ def prepare(model: LoadedModel, order: Order) -> Work:
     job, sampling = order.job, order.job.sampling
     if job.kind != "sample":
         raise BackendError(FailureKind.UNSUPPORTED, f"a model that draws completions does no {job.kind}")
-    ids = tuple(model.prompt_ids(job.messages, job.prefix))
+    # Options are likely or not behind the very words; what is drawn goes on behind the space, which is then its own.
+    lead = "" if sampling.options else model.space_after(job.prefix)
+    ids = tuple(model.prompt_ids(job.messages, job.prefix + lead))
     if not ids:
         raise BackendError(FailureKind.UNSUPPORTED, "the prompt has no tokens")
     if sampling.options and not all(map(model.ids, sampling.options)):
@@ -30,4 +32,4 @@ def prepare(model: LoadedModel, order: Order) -> Work:
             raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
         sampling = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, room)})
     bar = Bar(sampling.cut) if sampling.cut is not None else None
-    return Work(order, ids, sampling, list(order.indices), bar, longest_option)
+    return Work(order, ids, sampling, list(order.indices), bar, longest_option, lead)

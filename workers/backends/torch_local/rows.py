@@ -57,9 +57,9 @@ class Work:
     """An order as the engine sees it: its prompt's tokens, and which of its samples are waiting, running, done.
 
     `unattributed`: prompt tokens that no sample states yet; a prompt is read once, so it is counted once. `invalid`:
-    the prompt led to logits that are no numbers. `longest_option`: tokens. `passed_over`: samples of later orders that
-    started while there was no room for its first. `most_rows`: it is tried again when at most so many are decoded.
-    `last_try`: memory ran out for it alone once before.
+    the prompt led to logits that are no numbers. `longest_option`: tokens. `lead`: what each text begins with.
+    `passed_over`: samples of later orders that started while there was no room for its first. `most_rows`: it is tried
+    again when at most so many are decoded. `last_try`: memory ran out for it alone once before.
     """
 
     order: Order
@@ -68,6 +68,7 @@ class Work:
     waiting: list[int]
     bar: Bar | None
     longest_option: int = 0
+    lead: str = ""
     running: int = 0
     unattributed: int = 0
     prompt: Prompt | None = None
@@ -201,7 +202,7 @@ class Row:
             saved = self.work.bar.saved(len(self.tokens), self.sampling.max_tokens)
         return Sample(
             index=self.index,
-            text=text,
+            text=self.work.lead + text,
             finish_reason=finish_reason,
             seed=self.work.order.seed + self.index,
             completion_tokens=len(self.tokens),
