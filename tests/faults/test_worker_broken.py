@@ -9,6 +9,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.conftest import Bench, wait_until
 from tests.tiny_model import make_tiny_model
 
+GREEDY = {"max_tokens": 8, "temperature": 0}
+"""So that no sample happens to draw the poisoned token."""
+
 
 def poisoned(folder: Path, word: str) -> str:
     """A model folder that works until `word` is in the prompt: one row of its embeddings is no number."""
@@ -26,13 +29,13 @@ def test_a_worker_whose_model_gives_nan_again_and_again_ends(bench: Bench, tmp_p
     """Bad samples are failed samples with a typed reason; three orders of them end the process with code 3."""
     gateway = bench.gateway()
     worker = bench.worker(f"fake=torch:{poisoned(tmp_path / 'model', '~')}", torch_threads="1")
-    assert gateway.answer(question="hello", n=2, sampling={"max_tokens": 8})["usage"]["samples"]["finished"] == 2
+    assert gateway.answer(question="hello", n=2, sampling=GREEDY)["usage"]["samples"]["finished"] == 2
     for number in range(3):
-        refused = gateway.ask(question=f"~{number}", n=1, quorum=1, sampling={"max_tokens": 8})
+        refused = gateway.ask(question=f"~{number}", n=1, quorum=1, sampling=GREEDY)
         assert refused.status_code == 502, refused.text
         assert "invalid_logits" in refused.text
     wait_until(lambda: not worker.running, "the worker has ended", 30.0)
     assert worker.process.returncode == 3
     assert "broken" in worker.log
     bench.worker(f"fake=torch:{poisoned(tmp_path / 'other', '^')}", torch_threads="1")
-    assert gateway.answer(question="hello again", n=2, sampling={"max_tokens": 8})["usage"]["samples"]["finished"] == 2
+    assert gateway.answer(question="hello again", n=2, sampling=GREEDY)["usage"]["samples"]["finished"] == 2

@@ -129,7 +129,9 @@ def test_events_tell_of_each_sample_and_end_with_the_verdict(bench: Bench, gatew
     """In whatever gateway; a reader who comes back gets what it has not seen."""
     answer_id = gateway.ask(**BODY | {"background": True}).json()["id"]
     first = follow(gateway, answer_id, most=2)
-    assert [name for name, _, _ in first] == ["sample", "tally"]
+    # A slow machine may see two samples at one look: the tally follows both.
+    assert first[0][0] == "sample"
+    assert first[1][0] in ("sample", "tally")
     rest = follow(bench.gateway(), answer_id, after=first[-1][1])
     samples = [data["index"] for name, _, data in [*first, *rest] if name == "sample"]
     assert sorted(samples) == [0, 1, 2, 3]
