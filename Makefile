@@ -30,7 +30,7 @@ serve: $(STAMP) ## leave the stack up on 127.0.0.1:8000
 # A file's tests stay together, for they share what they started, and files come in the order of their folders: the long
 # ones first. One more than the cores of a small machine, since tests that start processes mostly wait.
 WORKERS ?= 3
-test: $(STAMP) ## all tests but the GPU's and the slow faults, three files at a time (WORKERS=3): ten minutes on two cores
+test: $(STAMP) ## all tests but the GPU's and the slow faults, three files at a time (WORKERS=3): six to seven minutes on two quiet cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not gpu and not matrix"
 
 laws: $(STAMP) ## the property tests with more examples, which no run has drawn before; `make test` draws the same each time
