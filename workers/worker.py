@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -29,7 +30,7 @@ HEALTH_PERIOD_S = 5.0
 """How often the backend is asked whether it can serve."""
 
 GRACE_MS = 800
-"""At most so long after a lease has run out its worker may still renew it."""
+"""At most so long before its end a lease is looked at, and taken over at its end where nobody has renewed it since."""
 
 CARD_TTL_MS = 8_000
 """A worker that was not heard of for this long counts as gone in `GET /v1/models`."""
@@ -84,8 +85,8 @@ class Worker:
             asyncio.create_task(self._forever("reclaim", self._reclaim, self._settings.reclaim_ms / 1000)),
             asyncio.create_task(hear(self._redis, cancel_channel, self._cancel)),
             *(asyncio.create_task(self._take_for_ever(*place)) for place in self._leases.places),
+            asyncio.create_task(self._watch_health()),
         ]
-        loops.append(asyncio.create_task(self._watch_health()))
         await self._draining.wait()
         self._metrics.up(False)
         await self._end(loops)
@@ -112,11 +113,12 @@ class Worker:
 
     async def _forever(self, what: str, step: Callable[[], Awaitable[None]], period_s: float) -> None:
         while True:
+            began = time.monotonic()
             try:
                 await step()
             except (RedisError, OSError) as error:
                 log.warning("%s: Redis does not answer: %s", what, type(error).__name__)
-            await asyncio.sleep(period_s)
+            await asyncio.sleep(max(0.0, began + period_s - time.monotonic()))
 
     async def _watch_health(self) -> None:
         """Takes no entries while a model of its own cannot be run, and ends the worker where it never will be again.
@@ -181,8 +183,7 @@ class Worker:
     def _wanted(self, priority: Priority = "interactive") -> int:
         if priority == "background":
             return 1  # the next one may have to wait for its turn
-        free = self._backend.capacity_samples - self._running_samples()
-        return max(1, min(16, free // 16))
+        return max(1, min(16, (self._backend.capacity_samples - self._running_samples()) // 16))
 
     def _running_samples(self) -> int:
         return sum(run.open_samples for run, _ in self._runs.values())
@@ -257,8 +258,7 @@ class Worker:
     def _update_room(self) -> None:
         self._metrics.running(self._running_samples())
         self._turns.running(len(self._runs), self._running_samples())
-        open_to_more = self._has_room() or self._draining.is_set()
-        (self._room.set if open_to_more else self._room.clear)()
+        (self._room.set if self._has_room() or self._draining.is_set() else self._room.clear)()
 
     # -- leases ---------------------------------------------------------------------------------------------------
 
@@ -276,23 +276,23 @@ class Worker:
     async def _reclaim(self) -> None:
         if self._draining.is_set() or not self._healthy.is_set():
             return
+        # All at once: each look pauses for the grace, and pauses one after another would be added to the period.
+        await asyncio.gather(*(self._reclaim_at(*at) for at in self._leases.places if self._turn(at[1]).is_set()))
+
+    async def _reclaim_at(self, shard: int, priority: Priority) -> None:
         lease_ms, grace_ms = self._settings.lease_ms, min(self._settings.heartbeat_ms, GRACE_MS)
-        for shard, priority in self._leases.places:
-            if not self._turn(priority).is_set():
-                continue
-            try:
-                entries = await self._leases.reclaim(shard, lease_ms, self._wanted(priority), grace_ms, priority)
-                await self._leases.sweep(shard, lease_ms, priority)
-            except ResponseError:  # NOGROUP: the taking loop heals it
-                continue
-            self._metrics.lost(self._leases.take_trimmed())
-            if fresh := tuple(e for e in entries if e.place not in self._claimed):
-                self._metrics.reclaimed(len(fresh))
-                await self._start_all(fresh)
+        try:
+            entries = await self._leases.reclaim(shard, lease_ms, self._wanted(priority), grace_ms, priority)
+            await self._leases.sweep(shard, lease_ms, priority)
+        except ResponseError:  # NOGROUP: the taking loop heals it
+            return
+        self._metrics.lost(self._leases.take_trimmed())
+        if fresh := tuple(e for e in entries if e.place not in self._claimed):
+            self._metrics.reclaimed(len(fresh))
+            await self._start_all(fresh)
 
     async def _cancel(self, job_id: str) -> None:
-        found = self._runs.get(job_id)
-        if found is None:
+        if (found := self._runs.get(job_id)) is None:
             self._heard.append(job_id)
             return
         run, task = found

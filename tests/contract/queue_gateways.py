@@ -17,12 +17,13 @@ from tests.contract.queue_model import Model, ModelAnswer, ModelEntry, ModelJob,
 from tests.contract.wire import MODEL
 from workers.wire.connection import blocking_client, command_client
 from workers.wire.dispatch import Dispatcher
-from workers.wire.keys import Keys
+from workers.wire.keys import PRIORITIES, Keys, Priority
 from workers.wire.lease import Entry, Lease
 from workers.wire.leases import Leases
 from workers.wire.messages import Job, Message
 
 PICK = st.integers(0, 999)
+PRIORITY = st.sampled_from(PRIORITIES)
 T = TypeVar("T")
 
 
@@ -54,7 +55,7 @@ class Gateways(RuleBasedStateMachine):
         self.raw: Any = self.redis
         self.keys = Keys(f"m{secrets.token_hex(4)}")
         self.dispatcher = Dispatcher(self.redis, self.keys)
-        self.stream = self.keys.stream(0, MODEL)
+        self.streams = {each: self.keys.stream(0, MODEL, each) for each in PRIORITIES}
         version = self.run(self.raw.info("server"))["redis_version"]
         self.model = Model(drops_trimmed=int(version.partition(".")[0]) >= 7)
         self.names = 0
@@ -89,6 +90,10 @@ class Gateways(RuleBasedStateMachine):
         return [hand for hand in self.hands if not hand.stopped]
 
     @property
+    def waiting(self) -> list[Priority]:
+        return [priority for priority in PRIORITIES if self.model.waiting(priority)]
+
+    @property
     def holding(self) -> list[tuple[Hand, int]]:
         return [(hand, at) for hand in self.awake for at in range(len(hand.held))]
 
@@ -98,12 +103,12 @@ class Gateways(RuleBasedStateMachine):
 
     # -- the gateway's steps --------------------------------------------------------------------------------------
 
-    @rule(pick=PICK, sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3))
-    def submit(self, pick: int, sizes: list[int]) -> None:
+    @rule(pick=PICK, sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3), priority=PRIORITY)
+    def submit(self, pick: int, sizes: list[int], priority: Priority) -> None:
         """An answer is accepted, and its jobs queued."""
         ledger = picked(self.gateways, pick)
         answer_id = self._named("ans_")
-        answer = ModelAnswer(answer_id, ledger.gateway, sum(sizes))
+        answer = ModelAnswer(answer_id, ledger.gateway, sum(sizes), priority)
         request = AnswerRequest(model=MODEL, question="Why?", n=answer.n)
         assert self.run(ledger.accept(answer_id, request, 1, 1, durable=True))
         assert not self.run(ledger.accept(answer_id, request, 1, 1, durable=True)), "an id is accepted once"
@@ -125,9 +130,10 @@ class Gateways(RuleBasedStateMachine):
     def _queue(self, jobs: list[ModelJob]) -> None:
         """Submits jobs of one answer; those that are open must stay as they are."""
         anew = [job for job in jobs if self.model.submits(job)]
-        before = self.run(self.raw.xlen(self.stream))
-        self.run(self.dispatcher.submit([job.job for job in jobs], 50_000))
-        assert self.run(self.raw.xlen(self.stream)) == before + len(anew)
+        priority = jobs[0].answer.priority
+        before = self.run(self.raw.xlen(self.streams[priority]))
+        self.run(self.dispatcher.submit([job.job for job in jobs], 50_000, priority))
+        assert self.run(self.raw.xlen(self.streams[priority])) == before + len(anew)
         for job in anew:
             name = self.run(self.raw.hget(self.keys.job(job.answer.answer_id, job.job.job_id), "entry"))
             self.model.queued(job, name.decode())

@@ -5,6 +5,7 @@ Time is a flag: an entry is `aged` when its lease has run out, a job is `expired
 
 from dataclasses import dataclass, field
 
+from workers.wire.keys import Priority
 from workers.wire.lease import MAX_DELIVERIES, SUSPECT_DELIVERIES, LeaseState, Renewal, Stored
 from workers.wire.messages import Job
 
@@ -16,6 +17,7 @@ class ModelAnswer:
     answer_id: str
     gateway: str
     n: int
+    priority: Priority = "interactive"
     known: bool = True
     final: bool = False
     cancelled: bool = False
@@ -67,8 +69,13 @@ class ModelEntry:
     pending: bool = False
 
     @property
+    def priority(self) -> Priority:
+        """Which stream it is in."""
+        return self.job.answer.priority
+
+    @property
     def place(self) -> tuple[int, int]:
-        """Its place in the order of the stream."""
+        """Its place in the order of its stream."""
         ms, _, number = self.name.partition("-")
         return int(ms), int(number)
 
@@ -90,15 +97,14 @@ class Model:
         self.answers: dict[str, ModelAnswer] = {}
         self.entries: list[ModelEntry] = []
 
-    @property
-    def waiting(self) -> list[ModelEntry]:
+    def waiting(self, priority: Priority) -> list[ModelEntry]:
         """What was not delivered yet, in order."""
-        return [entry for entry in self.entries if entry.there and entry.owner is None]
+        return [entry for entry in self.entries if entry.there and entry.owner is None and entry.priority == priority]
 
-    @property
-    def pending(self) -> list[ModelEntry]:
+    def pending(self, priority: Priority) -> list[ModelEntry]:
         """What was delivered and not acknowledged, in order."""
-        return sorted((entry for entry in self.entries if entry.pending), key=lambda entry: entry.place)
+        mine = (entry for entry in self.entries if entry.pending and entry.priority == priority)
+        return sorted(mine, key=lambda entry: entry.place)
 
     def queued(self, job: ModelJob, entry: str) -> None:
         """A job was put into the stream under this entry."""
@@ -126,13 +132,14 @@ class Model:
 
     def age(self) -> None:
         """A lease's time goes by; every pending entry is claimed for its owner on the way."""
-        for entry in self.pending:
-            entry.aged = True
-            entry.pending = entry.there or not self._drops_trimmed
+        for entry in self.entries:
+            if entry.pending:
+                entry.aged = True
+                entry.pending = entry.there or not self._drops_trimmed
 
-    def reclaimed(self, worker: str, count: int) -> list[ModelEntry]:
+    def reclaimed(self, worker: str, count: int, priority: Priority) -> list[ModelEntry]:
         """What a worker takes over; trimmed entries are acknowledged on the way."""
-        aged = [entry for entry in self.pending if entry.aged]
+        aged = [entry for entry in self.pending(priority) if entry.aged]
         for entry in aged:
             if not entry.there:
                 entry.pending = False

@@ -3,9 +3,9 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.contract.queue_gateways import PICK, Gateways, Hand, picked
+from tests.contract.queue_gateways import PICK, PRIORITY, Gateways, Hand, picked
 from tests.contract.queue_model import ModelEntry, ModelLease
-from workers.wire.keys import GROUP
+from workers.wire.keys import GROUP, PRIORITIES, Priority
 from workers.wire.lease import Entry, Lease, Renewal, Stored
 from workers.wire.messages import Sample
 
@@ -16,13 +16,14 @@ AGE_MS = 60_000
 class Workers(Gateways):
     """The workers' rules, and the time that their leases take."""
 
-    @precondition(lambda self: self.awake and self.model.waiting)
+    @precondition(lambda self: self.awake and self.waiting)
     @rule(pick=PICK, count=st.integers(1, 3), at_once=st.integers(0, 3))
     def deliver(self, pick: int, count: int, at_once: int) -> None:
         """New entries come in their order, and mostly are leased at once."""
         hand = picked(self.awake, pick)
-        wanted = self.model.waiting[:count]
-        self._given(hand, self.run(hand.leases.take(0, count)), wanted)
+        priority = picked(self.waiting, pick)
+        wanted = self.model.waiting(priority)[:count]
+        self._given(hand, self.run(hand.leases.take(0, count, priority)), wanted)
         for entry in wanted:
             self.model.delivered(entry, hand.name)
         if at_once:
@@ -35,6 +36,7 @@ class Workers(Gateways):
     def _given(self, hand: Hand, found: tuple[Entry, ...], wanted: list[ModelEntry]) -> None:
         assert [entry.entry_id for entry in found] == [entry.name for entry in wanted]
         assert [entry.job for entry in found] == [entry.job.job for entry in wanted]
+        assert [entry.priority for entry in found] == [entry.priority for entry in wanted]
         hand.entries += zip(found, wanted, strict=True)
 
     @precondition(lambda self: self.holding_entries)
@@ -96,14 +98,14 @@ class Workers(Gateways):
             self.model.entries.append(job.entry)
 
     @precondition(lambda self: self.awake)
-    @rule(pick=PICK, count=st.integers(1, 4))
-    def reclaim(self, pick: int, count: int) -> None:
+    @rule(pick=PICK, count=st.integers(1, 4), priority=PRIORITY)
+    def reclaim(self, pick: int, count: int, priority: Priority) -> None:
         """Whose lease has run out loses the entry, and nobody else."""
-        self._reclaim(picked(self.awake, pick), count)
+        self._reclaim(picked(self.awake, pick), count, priority)
 
-    def _reclaim(self, hand: Hand, count: int) -> None:
-        found = self.run(hand.leases.reclaim(0, LEASE_MS, count))
-        self._given(hand, found, self.model.reclaimed(hand.name, count))
+    def _reclaim(self, hand: Hand, count: int, priority: Priority) -> None:
+        found = self.run(hand.leases.reclaim(0, LEASE_MS, count, 0, priority))
+        self._given(hand, found, self.model.reclaimed(hand.name, count, priority))
 
     def kill_worker(self, pick: int) -> None:
         """What it held stays pending until another takes it over."""
@@ -124,7 +126,8 @@ class Workers(Gateways):
         hand.stopped = True
         self.tick()
         heir = picked(self.awake, other)
-        self._reclaim(heir, 4)
+        for priority in PRIORITIES:
+            self._reclaim(heir, 4, priority)
         self._lease_all(heir)
         if wakes and hand.held:
             self._wake(hand, whole=wakes == 2)
@@ -155,7 +158,8 @@ class Workers(Gateways):
 
     def _age(self) -> None:
         """Makes every pending entry look untouched for longer than a lease."""
-        for each in self.run(self.raw.xpending_range(self.stream, GROUP, "-", "+", 1_000)):
-            claimed = (self.stream, GROUP, each["consumer"], 0, [each["message_id"]])
-            self.run(self.raw.xclaim(*claimed, idle=AGE_MS, justid=True))
+        for stream in self.streams.values():
+            for each in self.run(self.raw.xpending_range(stream, GROUP, "-", "+", 1_000)):
+                claimed = (stream, GROUP, each["consumer"], 0, [each["message_id"]])
+                self.run(self.raw.xclaim(*claimed, idle=AGE_MS, justid=True))
         self.model.age()

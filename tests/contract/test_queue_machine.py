@@ -16,7 +16,7 @@ from service.embedded_redis import EmbeddedRedis
 from tests.contract.queue_gateways import PICK, Hand, picked
 from tests.contract.queue_workers import LEASE_MS, Workers
 from workers.wire.connection import close, stream_entries
-from workers.wire.keys import GROUP
+from workers.wire.keys import GROUP, PRIORITIES, Priority
 from workers.wire.lease import LeaseState, Stored
 from workers.wire.messages import Reply
 
@@ -40,7 +40,7 @@ class Queue(Workers):
     def mishap(self, what: int, pick: int) -> None:
         """Now and then something dies or is lost; mostly there is only more to do."""
         if what in (0, 14):
-            self.trim()
+            self.trim(PRIORITIES[pick % 2])
         elif what == 1:
             self.flush(scripts=pick % 2 == 0)
         elif what == 2 and self.going:
@@ -50,7 +50,7 @@ class Queue(Workers):
         elif what in (5, 6):
             self.kill_worker(pick)
         else:
-            self.submit(pick, [1 + pick % 3])
+            self.submit(pick, [1 + pick % 3], PRIORITIES[pick // 3 % 2])
 
     def run_out(self, pick: int) -> None:
         """An answer's time is up: its jobs are still given out, to be failed."""
@@ -59,11 +59,11 @@ class Queue(Workers):
                 self.run(self.raw.hset(self.keys.job(job.answer.answer_id, job.job.job_id), "deadline", 1))
                 job.expired = True
 
-    def trim(self) -> None:
-        """Somebody cuts the stream off."""
-        self.run(self.raw.xtrim(self.stream, maxlen=0, approximate=False))
+    def trim(self, priority: Priority) -> None:
+        """Somebody cuts a stream off."""
+        self.run(self.raw.xtrim(self.streams[priority], maxlen=0, approximate=False))
         for entry in self.model.entries:
-            entry.there = False
+            entry.there = entry.there and entry.priority != priority
 
     def flush(self, *, scripts: bool) -> None:
         """Redis loses everything, perhaps also the scripts; what is queued from then on is as good as ever."""
@@ -96,13 +96,14 @@ class Queue(Workers):
         assert self.run(self.raw.eval(ENDLESS, 0, f"{self.keys.prefix}:*")) == []
 
     @invariant()
-    def the_stream_holds_what_the_model_holds(self) -> None:
+    def each_stream_holds_what_the_model_holds(self) -> None:
         """No entry is lost and none is there twice."""
-        there = {name.decode() for name, _ in self.run(self.raw.xrange(self.stream))}
-        assert there == {entry.name for entry in self.model.entries if entry.there}
-        pending = self.run(self.raw.xpending_range(self.stream, GROUP, "-", "+", 1_000))
-        known = [(entry.name, entry.owner) for entry in self.model.pending]
-        assert [(each["message_id"].decode(), each["consumer"].decode()) for each in pending] == known
+        for priority, stream in self.streams.items():
+            there = {name.decode() for name, _ in self.run(self.raw.xrange(stream))}
+            assert there == {entry.name for entry in self.model.entries if entry.there and entry.priority == priority}
+            pending = self.run(self.raw.xpending_range(stream, GROUP, "-", "+", 1_000))
+            known = [(entry.name, entry.owner) for entry in self.model.pending(priority)]
+            assert [(each["message_id"].decode(), each["consumer"].decode()) for each in pending] == known
 
     @invariant()
     def each_index_has_the_first_sample(self) -> None:
@@ -128,15 +129,8 @@ class Queue(Workers):
         for answer in self.going:
             self._mend(answer)
         self._age()
-        while taken := self.run(last.leases.reclaim(0, LEASE_MS, 100)):
-            self._given(last, taken, self.model.reclaimed(last.name, 100))
-            self._work(last)
-        self.model.reclaimed(last.name, 100)
-        while waiting := self.model.waiting:
-            self._given(last, self.run(last.leases.take(0, 100)), waiting)
-            for entry in waiting:
-                self.model.delivered(entry, last.name)
-            self._work(last)
+        for priority in PRIORITIES:
+            self._work_off(last, priority)
         self._hear()
         for answer in self.going:
             if not answer.cancelled:
@@ -146,9 +140,21 @@ class Queue(Workers):
             self._finish(answer, next(each for each in self.gateways if each.gateway == answer.gateway))
         self._nothing_is_left()
 
+    def _work_off(self, last: Hand, priority: Priority) -> None:
+        while taken := self.run(last.leases.reclaim(0, LEASE_MS, 100, 0, priority)):
+            self._given(last, taken, self.model.reclaimed(last.name, 100, priority))
+            self._work(last)
+        self.model.reclaimed(last.name, 100, priority)
+        while waiting := self.model.waiting(priority):
+            self._given(last, self.run(last.leases.take(0, 100, priority)), waiting)
+            for entry in waiting:
+                self.model.delivered(entry, last.name)
+            self._work(last)
+
     def _nothing_is_left(self) -> None:
-        assert self.run(self.raw.xlen(self.stream)) == 0
-        assert self.run(self.raw.xpending(self.stream, GROUP))["pending"] == 0
+        for stream in self.streams.values():
+            assert self.run(self.raw.xlen(stream)) == 0
+            assert self.run(self.raw.xpending(stream, GROUP))["pending"] == 0
         assert self._left("open:") == []
         jobs = [job for answer in self.model.answers.values() for job in answer.jobs]
         known = [self.keys.job(job.answer.answer_id, job.job.job_id) for job in jobs if job.state is not None]

@@ -83,10 +83,12 @@ class Streams:
         """Takes over up to `count` entries whose owner has not renewed for `idle_ms`.
 
         In two looks, `grace_ms` apart: after a time in which Redis itself was silent every lease looks run out, and
-        their owners get the time to renew them. A trimmed entry is acknowledged: its job is found lost by its gateway.
+        their owners get the time to renew them. The first sees what will have run out at the second, so that nothing
+        waits the longer for it. A trimmed entry is acknowledged: its job is found lost by its gateway.
         """
         stream = self._keys.stream(shard, self._model, priority)
-        stalled = await self._redis.xpending_range(stream, GROUP, "-", "+", max(count, PAGE), idle=idle_ms)
+        nearly_ms = max(0, idle_ms - grace_ms)
+        stalled = await self._redis.xpending_range(stream, GROUP, "-", "+", max(count, PAGE), idle=nearly_ms)
         if not stalled:
             return ()
         await asyncio.sleep(grace_ms / 1000)
