@@ -55,9 +55,11 @@ weights: $(STAMP) ## what learned member weights gain on recorded samples of sev
 certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated runs a line
 	$(BIN)/python -m tests.load.certificate
 
-# FAULTS='--repeat 20 --seed 1' runs each row twenty times, with the seeds 1 to 20.
+# FAULTS='--repeat 20 --seed 1' runs each row twenty times, with the seeds 1 to 20. Most of a row is waiting: four at a time
+# keep two cores half busy.
+FAULTS_AT_ONCE ?= 4
 faults: $(STAMP) ## the fault matrix: real kills of real processes, a chaos proxy, invariants, a table of the thirty rows
-	$(BIN)/python -m pytest tests/faults -m "not gpu" --table $(FAULTS)
+	$(BIN)/python -m pytest -n $(FAULTS_AT_ONCE) --dist worksteal tests/faults -m "not gpu" --table $(FAULTS)
 
 machine: $(STAMP) ## a thousand new runs of the queue and the ledger beside a model of them: ten minutes
 	$(BIN)/python -m pytest -q --hypothesis-profile machine tests/contract/test_queue_machine.py

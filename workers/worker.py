@@ -52,9 +52,10 @@ class Worker:
         self._leases = leases
         self._redis = redis
         self._metrics = WorkerMetrics(card.model, card.backend)
-        self._runs: dict[str, tuple[JobRun, asyncio.Task[None]]] = {}
+        # By entry, not by job: copies of one entry may run side by side, until all but the last are found fenced.
+        self._runs: dict[Place, tuple[JobRun, asyncio.Task[None]]] = {}
         self._claimed: set[Place] = set()
-        self._counted: set[str] = set()  # jobs whose delivery has been counted
+        self._counted: set[Place] = set()  # entries whose delivery has been counted
         self._alone = Alone()
         self._turns = Turns(backend)
         # Cancellations of jobs that are not running here: one may be just about to start.
@@ -102,7 +103,7 @@ class Worker:
             await asyncio.wait({task for _, task in self._runs.values()}, timeout=self._settings.drain_s)
         # What is still running is given back. It ended in no fault of its own, unless the backend broke by it.
         counted = self._counted if self._broken is None else set()
-        left = [(run.lease.entry, int(job_id in counted)) for job_id, (run, _) in self._runs.items()]
+        left = [(run.lease.entry, int(place in counted)) for place, (run, _) in self._runs.items()]
         await end_all([*(task for _, task in self._runs.values()), *loops])
         with contextlib.suppress(RedisError, OSError):
             for entry, uncounted in left:
@@ -126,8 +127,7 @@ class Worker:
         A backend that forwards to others fails at once and by name while they are away: better than entries that wait.
         """
         while True:
-            healthy = await self._backend.healthy()
-            self._metrics.healthy(healthy)
+            self._metrics.healthy(healthy := await self._backend.healthy())
             if isinstance(self._backend, CanBreak):
                 self._gate(healthy)
                 if (why := self._backend.broken()) is not None:
@@ -213,15 +213,15 @@ class Worker:
         flush_s = self._settings.flush_ms / 1000
         run = JobRun(lease, self._backend, self._leases, self._metrics, flush_s, self._update_room)
         if lease.counted:
-            self._counted.add(lease.job.job_id)
+            self._counted.add(entry.place)
         task = asyncio.create_task(self._run(run))
-        self._runs[lease.job.job_id] = (run, task)
+        self._runs[entry.place] = (run, task)
         self._update_room()
         if lease.job.job_id in self._heard:
             await self._cancel(lease.job.job_id)
 
     async def _run(self, run: JobRun) -> None:
-        job_id = run.lease.job.job_id
+        job_id, place = run.lease.job.job_id, run.lease.entry.place
         try:
             outcome = await (self._run_alone(run) if run.lease.suspect else run.run())
             if outcome != "done":
@@ -237,9 +237,9 @@ class Worker:
             log.exception("job %s failed", job_id)
             self._metrics.job("failed")
         finally:
-            self._runs.pop(job_id, None)
-            self._counted.discard(job_id)
-            self._claimed.discard(run.lease.entry.place)
+            self._runs.pop(place, None)
+            self._counted.discard(place)
+            self._claimed.discard(place)
             self._update_room()
 
     async def _run_alone(self, run: JobRun) -> str:
@@ -249,11 +249,11 @@ class Worker:
                 await asyncio.sleep(0.02)
             if not await unbroken(self._leases.begin(run.lease)):
                 return "fenced"
-            self._counted.add(run.lease.job.job_id)
+            self._counted.add(run.lease.entry.place)
             return await run.run()
 
     def _suspects(self) -> set[Place]:
-        return {run.lease.entry.place for run, _ in self._runs.values() if run.lease.suspect}
+        return {place for place, (run, _) in self._runs.items() if run.lease.suspect}
 
     def _update_room(self) -> None:
         self._metrics.running(self._running_samples())
@@ -263,12 +263,12 @@ class Worker:
     # -- leases ---------------------------------------------------------------------------------------------------
 
     async def _renew_all(self) -> None:
-        for job_id, (run, task) in list(self._runs.items()):
+        for run, task in list(self._runs.values()):
             renewal = await self._leases.renew(run.lease)
             if renewal is Renewal.HELD:
                 self._metrics.renewed()
                 continue
-            log.info("job %s: lease %s", job_id, renewal.value)
+            log.info("job %s: lease %s", run.lease.job.job_id, renewal.value)
             task.cancel()
             if renewal is Renewal.CANCELLED:
                 await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
@@ -292,9 +292,9 @@ class Worker:
             await self._start_all(fresh)
 
     async def _cancel(self, job_id: str) -> None:
-        if (found := self._runs.get(job_id)) is None:
+        found = [(run, task) for run, task in self._runs.values() if run.lease.job.job_id == job_id]
+        if not found:
             self._heard.append(job_id)
-            return
-        run, task = found
-        task.cancel()
-        await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry
+        for run, task in found:
+            task.cancel()
+            await self._leases.lease(run.lease.entry)  # acknowledges a cancelled entry

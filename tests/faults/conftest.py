@@ -56,8 +56,7 @@ OPEN = {
 _STANDS_ON = ("own_redis", "second", "way", "bench_of_own_redis", "bench")
 """What has to be there until the invariants have been asked, in the order in which one stands on the other."""
 
-_Results = dict[int, list[pytest.TestReport]]
-_RESULTS = pytest.StashKey[_Results]()
+_ROW = "row of the fault matrix"
 _PASSED = pytest.StashKey[bool]()
 
 
@@ -112,28 +111,42 @@ def invariants_hold(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Iterator[None]:
-    """Keeps what became of each row."""
+    """Says which rows the test is of, also to the process that prints the table."""
     report: pytest.TestReport = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
-    for mark in item.iter_markers("row"):
-        item.config.stash.setdefault(_RESULTS, defaultdict(list))[mark.args[0]].append(report)
+    report.user_properties += [(_ROW, mark.args[0]) for mark in item.iter_markers("row")]
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The table: every row, also one that nothing was run for."""
-    if not config.getoption("table", False):
-        return
-    results = config.stash.get(_RESULTS, {})
-    write = terminalreporter.write_line
-    terminalreporter.section("fault matrix")
-    write(f"{'row':>3} | {'fault':<46} | {'result':<22} | seconds")
-    for row, fault in ROWS.items():
-        write(f"{row:>3} | {fault:<46} | {_result(results.get(row, [])):<22} | {_seconds(results.get(row, [])):7.1f}")
-    write("not shown, or by a stand-in:")
-    for row, why in OPEN.items():
-        write(f"{row:>3} | {why}")
+def pytest_configure(config: pytest.Config) -> None:
+    """`--table`: the results of all processes are collected in the one that was called."""
+    if config.getoption("table", False) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Table(), "fault matrix")
+
+
+class Table:
+    """What became of each row."""
+
+    def __init__(self) -> None:
+        self._results: defaultdict[int, list[pytest.TestReport]] = defaultdict(list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keeps it."""
+        for row in {value for name, value in report.user_properties if name == _ROW}:
+            self._results[int(str(row))].append(report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Every row, also one that nothing was run for."""
+        write = terminalreporter.write_line
+        terminalreporter.section("fault matrix")
+        write(f"{'row':>3} | {'fault':<46} | {'result':<22} | seconds")
+        for row, fault in ROWS.items():
+            reports = self._results[row]
+            write(f"{row:>3} | {fault:<46} | {_result(reports):<22} | {_seconds(reports):7.1f}")
+        write("not shown, or by a stand-in:")
+        for row, why in OPEN.items():
+            write(f"{row:>3} | {why}")
 
 
 def _result(reports: list[pytest.TestReport]) -> str:

@@ -151,6 +151,24 @@ def test_row_22_an_entry_that_comes_three_times_is_one_effect(bench: Bench) -> N
     assert answer["usage"]["samples"]["finished"] == 4
 
 
+@pytest.mark.row(22)
+def test_row_22_a_worker_that_gets_all_three_copies_goes_on(bench: Bench) -> None:
+    """The third copy is a suspect and runs alone: it waits for the two before it, and for nothing else."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT], delay_ms=1_500)
+    worker = bench.worker(f"fake=openai:{upstream.url}")
+    worker.send(signal.SIGSTOP)
+    answer_id = gateway.ask(n=4, stop="none", background=True, budget={"seconds": 30}).json()["id"]
+    wait_until(lambda: any(map(bench.redis.xlen, job_streams(bench))), "the job is queued")
+    (stream,) = filter(bench.redis.xlen, job_streams(bench))
+    ((_, fields),) = bench.redis.xrange(stream)
+    for _ in range(2):
+        bench.redis.xadd(stream, fields)
+    worker.send(signal.SIGCONT)
+    assert gateway.final(answer_id)["candidates"][0]["samples"] == [0, 1, 2, 3]
+    assert gateway.answer(n=4, stop="none", budget={"seconds": 10})["answer"] == "42"
+
+
 @pytest.mark.row(24)
 @pytest.mark.parametrize("seconds", ["3600", "-3600"])
 def test_row_24_a_worker_whose_clock_is_wrong_ends_nothing_too_soon(bench: Bench, tmp_path: Path, seconds: str) -> None:

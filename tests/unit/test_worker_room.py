@@ -15,7 +15,10 @@ def worker(capacity: int, *open_samples: int) -> Worker:
     card = WorkerCard(worker="w", model="room", backend="fake", capacity_samples=capacity)
     backend: Any = SimpleNamespace(capacity_samples=capacity)
     made = Worker(None, card, backend, None, None)  # type: ignore[arg-type]  # nothing of them is asked
-    made._runs = {str(number): (SimpleNamespace(open_samples=count), None) for number, count in enumerate(open_samples)}  # type: ignore[misc]
+    made._runs = {
+        (0, "interactive", str(number)): (SimpleNamespace(open_samples=count), None)
+        for number, count in enumerate(open_samples)
+    }  # type: ignore[misc]
     made._update_room()
     return made
 
