@@ -75,7 +75,7 @@ def up(
 def gateway() -> None:
     """Runs one gateway process (CONCLAVE_HOST, CONCLAVE_PORT, CONCLAVE_REDIS_URL)."""
     from service.app import create_app
-    from service.serving import Server
+    from service.serving import Server, heads_within
 
     settings = Settings()
     _log(settings)
@@ -89,11 +89,10 @@ def gateway() -> None:
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http="httptools",
+        http=heads_within(settings.headers_s),
         timeout_graceful_shutdown=math.ceil(max(settings.drain_s, DEFAULT_BUDGET_S)),
-        h11_max_incomplete_event_size=65536,
     )
-    server = Server(config, app, settings.drain_notice_s)
+    server = Server(config, app, notice_s=settings.drain_notice_s, step_s=settings.aggregator_step_s)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

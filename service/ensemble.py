@@ -18,6 +18,7 @@ from service.asking import Budgeted, QueueAsk
 from service.classing import Classifier
 from service.contract import Answer, Choice
 from service.draws import Draw
+from service.endless import Endless, endable
 from service.equality.meaning import MeaningJudge
 from service.errors import ConclaveError
 from service.explaining import MOST_CALLS as EXPLAINING_CALLS
@@ -222,12 +223,17 @@ def _panel(plan: Plan, reading: Reading, judge: Judge | None) -> Panel:
 async def _verdict(aggregator: Aggregator, panel: Panel, ask: Budgeted) -> Verdict:
     """The aggregator's verdict; the plain vote's where the aggregator breaks, as the samples are there all the same.
 
-    So it is where the aggregator still waits for something `LATE_S` after the answer's time: its calls have ended then.
+    So it is where the aggregator still waits for something `LATE_S` after the answer's time, when its calls have ended,
+    and where it computes on and never waits.
     """
     left = ask.left()
     try:
         async with asyncio.timeout(None if left is None else left.seconds + LATE_S) as limit:
-            return await aggregator.aggregate(panel, ask)
+            with endable():
+                return await aggregator.aggregate(panel, ask)
+    except Endless:
+        log.error("the aggregator %s computed on and on, and nothing else was served meanwhile", aggregator.name)
+        return fall_back(panel, aggregator.name, "timeout")
     except (ConclaveError, RedisError, OSError):
         if limit.expired():
             log.warning("the aggregator %s did not end in time", aggregator.name)

@@ -42,7 +42,11 @@ class Settings(BaseSettings):
     max_n: int = Field(default=64, ge=1, description="cap on n")
     max_total_tokens: int = Field(default=262_144, ge=1, description="cap on n x max_tokens")
     max_body_bytes: int = Field(default=1_048_576, ge=1, description="cap on a request's body")
+    headers_s: float = Field(default=10.0, gt=0, description="how long a request's headers may take; beyond it 408")
     body_s: float = Field(default=30.0, gt=0, description="how long a request's body may take; beyond it 408")
+    aggregator_step_s: float = Field(
+        default=2.0, ge=0.1, description="how long an aggregator may compute at a stretch; beyond it the vote answers"
+    )
     max_messages: int = Field(default=64, ge=1, description="cap on the messages of a request")
     max_prompt_chars: int = Field(default=200_000, ge=1, description="cap on the characters of a request's messages")
     max_budget_s: float = Field(default=600.0, gt=0, description="cap on budget.seconds")

@@ -90,7 +90,8 @@ class Watched:
         config = self._folder / "sentinel.conf"
         config.write_text(
             f"sentinel monitor {SERVICE} 127.0.0.1 {first.port} 1\n"
-            f"sentinel down-after-milliseconds {SERVICE} 500\n"
+            # On a busy machine half a second is too short: a server that was promoted a moment ago is taken for dead.
+            f"sentinel down-after-milliseconds {SERVICE} 2000\n"
             f"sentinel failover-timeout {SERVICE} 4000\n",
             "utf-8",
         )

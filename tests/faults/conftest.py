@@ -49,7 +49,7 @@ OPEN = {
     24: "no libfaketime: time.time and time.time_ns of the one process are set off",
     25: "refused and counted, but the worker that sent it is not shut out",
     26: "whoever may write to Redis as a gateway's inbox may forge: replies are not signed",
-    29: "an aggregator that computes for ever and never awaits holds its gateway; one that waits for ever is given up",
+    29: "an aggregator that never comes back from one call into C holds its gateway; any other is ended",
 }
 """What of a row is not shown by any test, or only by a stand-in; printed with the table."""
 

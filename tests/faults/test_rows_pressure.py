@@ -1,4 +1,4 @@
-"""Rows of the fault matrix: bodies that trickle in, aggregators that never come to an end, ten times the load."""
+"""Rows of the fault matrix: requests that trickle in, ten times the load."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,6 @@ import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,31 +18,6 @@ from tests.faults.invariants import ledger
 
 RIGHT = "The answer is 42."
 HEAD = b"POST /v1/answers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-
-MODULE = '''
-import asyncio
-from pydantic import BaseModel
-from service.registry import Options
-
-
-class Sleeper:
-    """Waits for what never comes."""
-
-    name = "sleeper"
-    Options = Options
-    needs = frozenset()
-    counts_votes = False
-    calls = "0"
-
-    def __init__(self, options):
-        self.options = options
-
-    def max_calls(self, n):
-        return 0
-
-    async def aggregate(self, panel, ask):
-        await asyncio.Event().wait()
-'''
 
 
 @pytest.mark.row(20)
@@ -64,45 +38,84 @@ def test_row_20_a_body_that_trickles_in_is_cut(bench: Bench) -> None:
 def _trickled(gateway: Gateway, body: bytes, pause_s: float) -> tuple[bytes, float]:
     """The reply to a request whose body comes a byte at a time, and how long it took; read to the connection's end."""
     head = (HEAD % len(body)).replace(b"host: x", b"host: x\r\nconnection: close")
-    reply, began = b"", time.monotonic()
+    began = time.monotonic()
     with socket.create_connection(("127.0.0.1", gateway.port)) as line:
         line.sendall(head)
-        line.settimeout(pause_s)
-        for byte in body:
-            try:
-                reply = line.recv(65_536)
-                break
-            except TimeoutError:
-                line.sendall(bytes([byte]))
-        line.settimeout(10)
-        # A byte that was on its way as the connection was closed is answered by a reset, behind the reply.
-        with contextlib.suppress(ConnectionResetError):
-            while part := line.recv(65_536):
-                reply += part
-    return reply, time.monotonic() - began
+        return _sent_slowly(line, body, pause_s), time.monotonic() - began
 
 
-@pytest.mark.row(29)
-def test_row_29_an_aggregator_that_never_ends_gives_way_to_the_vote(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once the answer's time is over, and others are served meanwhile."""
-    (tmp_path / "sleepers.py").write_text(MODULE, "utf-8")
-    about = tmp_path / "sleepers-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sleepers\nVersion: 1.0\n", "utf-8")
-    (about / "entry_points.txt").write_text("[conclave.aggregators]\nsleeper = sleepers:Sleeper\n", "utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+def _sent_slowly(line: socket.socket, what: bytes, pause_s: float) -> bytes:
+    """What comes back on a connection, up to its end, where a byte is sent after each pause until something does."""
+    reply = b""
+    line.settimeout(pause_s)
+    for byte in what:
+        try:
+            reply = line.recv(65_536)
+            break
+        except TimeoutError:
+            line.sendall(bytes([byte]))
+    line.settimeout(10)
+    # A byte that was on its way as the connection was closed is answered by a reset, behind the reply.
+    with contextlib.suppress(ConnectionResetError):
+        while part := line.recv(65_536):
+            reply += part
+    return reply
+
+
+@pytest.mark.row(20)
+def test_row_20_headers_that_trickle_in_are_cut(bench: Bench) -> None:
+    """408 as a problem; so is a connection on which nothing comes at all, and others are served meanwhile."""
     bench.worker(f"fake=openai:{bench.upstream(texts=[RIGHT]).url}")
+    gateway = bench.gateway(headers_s="1.5")
+    with socket.create_connection(("127.0.0.1", gateway.port)) as silent:
+        cut, seconds = _trickled_head(gateway, b"GET /healthz HTTP/1.1\r\nx-long: " + b"a" * 1_000, 0.1)
+        assert gateway.answer(n=1)["answer"] == "42"
+        silent.settimeout(5)
+        unasked = silent.recv(65_536)
+    for reply in (cut, unasked):
+        assert reply.startswith(b"HTTP/1.1 408")
+        assert b"application/problem+json" in reply
+        assert b'"headers_too_slow"' in reply
+    assert 1.4 < seconds < 6
+    served, _ = _trickled_head(gateway, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 0.01)
+    assert served.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.row(20)
+def test_row_20_headers_without_end_are_cut(bench: Bench) -> None:
+    """431 once they are longer than any honest request's, long before their time is over."""
     gateway = bench.gateway()
+    with socket.create_connection(("127.0.0.1", gateway.port)) as line:
+        line.settimeout(5)
+        reply = b""
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            line.sendall(b"GET /healthz HTTP/1.1\r\n" + b"x: " + b"a" * 200_000)
+            reply = line.recv(65_536)
+    assert not reply or reply.startswith(b"HTTP/1.1 431")  # a reset may overtake it
+    assert gateway.http.get("/healthz").status_code == 200
+
+
+def test_a_connection_that_is_kept_may_be_quiet_between_its_requests(bench: Bench) -> None:
+    """The time for the headers runs while one is being sent, also for the second; two in one packet are both served."""
+    gateway = bench.gateway(headers_s="0.5")
+    asked = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port)) as line:
+        line.settimeout(5)
+        for pause_s in (0.0, 0.8):
+            time.sleep(pause_s)
+            line.sendall(asked * 2)
+            reply = line.recv(65_536)
+            while reply.count(b"HTTP/1.1 200") < 2:
+                reply += line.recv(65_536)
+        line.sendall(asked[:20])
+        assert line.recv(65_536).startswith(b"HTTP/1.1 408")
+
+
+def _trickled_head(gateway: Gateway, head: bytes, pause_s: float) -> tuple[bytes, float]:
+    """The reply to a request whose headers come a byte at a time, and how long it took."""
     began = time.monotonic()
-    asked = {"n": 3, "aggregator": "sleeper", "budget": {"seconds": 2}}
-    answer_id = gateway.ask(background=True, **asked).json()["id"]
-    assert gateway.answer(n=2)["answer"] == "42"
-    answer = gateway.final(answer_id)
-    assert (answer["answer"], answer["aggregator"]["fallback_from"]) == ("42", "sleeper")
-    assert answer["aggregator"]["fallback_reason"] == "timeout"
-    assert time.monotonic() - began < 6
+    with socket.create_connection(("127.0.0.1", gateway.port)) as line:
+        return _sent_slowly(line, head, pause_s), time.monotonic() - began
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ async def test_a_script_that_a_replica_refuses_is_made_at_the_primary(watched: W
 
 
 @pytest.mark.row(14, lost=True)  # replication is asynchronous: what the replica has not got by then is lost
-def test_answers_go_on_after_the_primary_is_killed(bench: Bench, watched: Watched, upstream: FakeUpstream) -> None:
+def test_answers_go_on_after_the_primary_is_killed(
+    bench: Bench, watched: Watched, upstream: FakeUpstream, request: pytest.FixtureRequest
+) -> None:
     """What the replicas had got ends answered; new questions are served, by the programs that were there before."""
     gateway = bench.gateway(gateway_lease_ms="3000")
     body: dict[str, Any] = {"n": 2, "stop": "none", "background": True, "budget": {"seconds": 60}}
@@ -75,6 +77,7 @@ def test_answers_go_on_after_the_primary_is_killed(bench: Bench, watched: Watche
     assert before is not None
     wait_until(watched.in_step, "the replicas have all")
     before.kill()
+    request.addfinalizer(before.start)  # the sentinel makes it a replica
     wait_until(lambda: promoted(watched, before), "a replica is promoted", 30.0)
     for answer_id in accepted:
         answer = gateway.final(answer_id, 30.0)
@@ -85,7 +88,6 @@ def test_answers_go_on_after_the_primary_is_killed(bench: Bench, watched: Watche
     later = gateway.ask(**body).json()["id"]
     assert gateway.final(later)["answer"] == "42"
     assert gateway.http.get("/readyz").status_code == 200
-    before.start()  # the sentinel makes it a replica
 
 
 @pytest.mark.matrix  # Sentinel takes 10 s to make it a replica
