@@ -10,6 +10,7 @@ import pytest
 
 from service.embedded_redis import EmbeddedRedis
 from tests.chaos import Chaos
+from tests.clock import clock_off
 from tests.conftest import ROOT, Bench, Program, wait_until
 from tests.faults.invariants import job_streams
 from tests.tiny_model import make_tiny_model
@@ -18,16 +19,6 @@ from workers.wire.scripts import STORE
 pytestmark = pytest.mark.matrix
 
 RIGHT = "The answer is 42."
-
-SKEWED = """
-import runpy, sys, time
-now, now_ns, ahead = time.time, time.time_ns, int(sys.argv[1])
-time.time = lambda: now() + ahead
-time.time_ns = lambda: now_ns() + ahead * 10**9
-sys.argv = ["workers", *sys.argv[2:]]
-runpy.run_module("workers", run_name="__main__", alter_sys=True)
-"""
-"""A worker whose wall clock is wrong: no library is preloaded, its own process is told another time."""
 
 SHORT = """
 import runpy, sys, torch
@@ -170,12 +161,13 @@ def test_row_22_a_worker_that_gets_all_three_copies_goes_on(bench: Bench) -> Non
 
 
 @pytest.mark.row(24)
-@pytest.mark.parametrize("seconds", ["3600", "-3600"])
-def test_row_24_a_worker_whose_clock_is_wrong_ends_nothing_too_soon(bench: Bench, tmp_path: Path, seconds: str) -> None:
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_row_24_a_worker_whose_clock_is_wrong_ends_nothing_too_soon(bench: Bench, seconds: int) -> None:
     """An hour before or behind: what it takes is drawn to the end, its card is out, and a deadline comes in time."""
     gateway = bench.gateway()
     upstream = bench.upstream(texts=[RIGHT], delay_ms=1_200)
-    changed_worker(bench, tmp_path, SKEWED, seconds, "--model", f"fake=openai:{upstream.url}")
+    with clock_off(seconds):
+        bench.worker(f"fake=openai:{upstream.url}")
     assert gateway.answer(n=4, stop="none", budget={"seconds": 8})["answer"] == "42"
     assert upstream.stats.started == 1  # no lease was thought lost
     bench.say(upstream, hang=True)
