@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -14,6 +12,7 @@ from workers.alone import Alone
 from workers.backends.base import Backend, CanBreak, TellsFacts
 from workers.cancellations import hear
 from workers.metrics import WorkerMetrics
+from workers.periodic import forever
 from workers.run_job import JobRun
 from workers.settings import WorkerSettings
 from workers.turns import Turns
@@ -37,7 +36,7 @@ CARD_TTL_MS = 8_000
 
 
 class WorkerBroken(Exception):
-    """The backend will never serve again in this process."""
+    """This process will never serve again: its backend is broken, or what it sends."""
 
 
 class Worker:
@@ -81,9 +80,9 @@ class Worker:
         await self._backend.start()
         self._metrics.up(True)
         loops = [
-            asyncio.create_task(self._forever("card", self._show, CARD_PERIOD_S)),
-            asyncio.create_task(self._forever("renew", self._renew_all, self._settings.heartbeat_ms / 1000)),
-            asyncio.create_task(self._forever("reclaim", self._reclaim, self._settings.reclaim_ms / 1000)),
+            asyncio.create_task(forever("card", self._show, CARD_PERIOD_S)),
+            asyncio.create_task(forever("renew", self._renew_all, self._settings.heartbeat_ms / 1000)),
+            asyncio.create_task(forever("reclaim", self._reclaim, self._settings.reclaim_ms / 1000)),
             asyncio.create_task(hear(self._redis, cancel_channel, self._cancel)),
             *(asyncio.create_task(self._take_for_ever(*place)) for place in self._leases.places),
             asyncio.create_task(self._watch_health()),
@@ -112,15 +111,6 @@ class Worker:
             await self._leases.leave()
         await self._backend.close()
 
-    async def _forever(self, what: str, step: Callable[[], Awaitable[None]], period_s: float) -> None:
-        while True:
-            began = time.monotonic()
-            try:
-                await step()
-            except (RedisError, OSError) as error:
-                log.warning("%s: Redis does not answer: %s", what, type(error).__name__)
-            await asyncio.sleep(max(0.0, began + period_s - time.monotonic()))
-
     async def _watch_health(self) -> None:
         """Takes no entries while a model of its own cannot be run, and ends the worker where it never will be again.
 
@@ -131,11 +121,16 @@ class Worker:
             if isinstance(self._backend, CanBreak):
                 self._gate(healthy)
                 if (why := self._backend.broken()) is not None:
-                    log.error("the backend is broken: %s", why)
-                    self._broken = why
-                    self.drain()
+                    self._break(f"the backend is broken: {why}")
                     return
             await asyncio.sleep(HEALTH_PERIOD_S)
+
+    def _break(self, why: str) -> None:
+        """Ends the worker, once: what it runs is left to others."""
+        if self._broken is None:
+            log.error(why)
+            self._broken = why
+        self.drain()
 
     def _gate(self, healthy: bool) -> None:
         if healthy:
@@ -208,7 +203,10 @@ class Worker:
             raise
         if lease is None:
             self._claimed.discard(entry.place)
-            self._metrics.job("cancelled")
+            if self._leases.shut_out:
+                self._break("the gateways cannot read what this worker sends, and give it no more jobs")
+            else:
+                self._metrics.job("cancelled")
             return
         flush_s = self._settings.flush_ms / 1000
         run = JobRun(lease, self._backend, self._leases, self._metrics, flush_s, self._update_room)

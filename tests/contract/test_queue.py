@@ -283,5 +283,6 @@ def test_a_key_of_an_answer_lies_in_its_shard() -> None:
             keys.answer(answer),
             keys.samples(answer),
             keys.inbox_prefix(keys.shard_of(answer)),
+            keys.refused(keys.shard_of(answer), "w"),
         )
         assert all(name.startswith(tag) for name in named)

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import secrets
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.contract.wire import MODEL, Wire, drawn
+from tests.contract.wire import GATEWAY, MODEL, Wire, drawn
 from workers.metrics import WorkerMetrics
 from workers.run_job import JobRun
+from workers.wire.dispatch import Inbox
 from workers.wire.keys import GROUP
-from workers.wire.lease import MAX_DELIVERIES, LeaseState, Renewal, Stored
+from workers.wire.lease import MAX_DELIVERIES, SHUT_OUT_REPLIES, LeaseState, Renewal, Stored
 from workers.wire.messages import Job, Message, Reply, WorkerCard
 
 
@@ -201,3 +205,32 @@ def test_what_stands_at_its_default_is_not_sent() -> None:
     job = Job(job_id="j", answer_id="a", model="m", messages=(Message(role="user", content="Why?"),), first=0, last=1)
     assert set(json.loads(job.sent())) == {"v", "job_id", "answer_id", "model", "messages", "first", "last"}
     assert Job.model_validate_json(job.sent()) == job
+
+
+async def test_a_worker_whose_replies_nobody_can_read_is_given_no_more_jobs(wire: Wire) -> None:
+    """Its lease says whose they are. What comes to it goes on to another at no cost; in time it may try again."""
+    broken, good = await wire.worker("w1"), await wire.worker("w2")
+    ids = (f"ans_{secrets.token_hex(12)}" for _ in range(200))
+    names = [answer_id for answer_id in ids if wire.keys.shard_of(answer_id) == 0]
+    inbox = Inbox(wire.blocking, wire.keys, GATEWAY).read(0)
+    unreadable: Any = SimpleNamespace(index=0, sent=lambda: '{"index":-1}')
+    for count in range(1, SHUT_OUT_REPLIES + 1):
+        assert not broken.shut_out
+        lease = await wire.leased(broken, await wire.submit(answer=names.pop()))
+        assert await broken.store(lease, [unreadable], done=True) == (Stored.STORED, 1)
+        bystander = await wire.leased(good, await wire.submit(answer=names.pop()))
+        await good.store(bystander, drawn(0, 1), done=True)
+        async with asyncio.timeout(5):
+            assert (await anext(inbox)).answer_id == bystander.job.answer_id
+        assert int(await wire.raw.get(wire.keys.refused(0, "w1"))) == count
+    job = await wire.submit(answer=names.pop())
+    assert await broken.lease(await wire.taken(broken, job)) is None
+    assert broken.shut_out
+    lease = await wire.leased(good, job)
+    assert (lease.state, lease.deliveries, lease.missing) == (LeaseState.LEASED, 0, (0, 1))
+    assert not good.shut_out
+    await good.store(lease, drawn(0, 1), done=True)
+    assert await wire.left(0) == (0, 0)
+    assert await wire.raw.pttl(wire.keys.refused(0, "w1")) > 0
+    await wire.raw.delete(wire.keys.refused(0, "w1"))
+    assert (await wire.leased(broken, await wire.submit(answer=names.pop()))).state is LeaseState.LEASED

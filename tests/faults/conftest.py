@@ -46,7 +46,6 @@ ROWS = {
     30: "ten times the load",
 }
 OPEN = {
-    25: "refused and counted, but the worker that sent it is not shut out",
     26: "whoever may write to Redis as a gateway's inbox may forge: replies are not signed",
     29: "an aggregator that never comes back from one call into C holds its gateway; any other is ended",
 }

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.clock import clock_off
-from tests.conftest import ROOT, Bench, Gateway, wait_until
+from tests.conftest import Bench, Gateway, wait_until
 from tests.fake_upstream import FakeUpstream
+from tests.faults.changed import changed_gateway
 from tests.faults.invariants import job_streams, pending
 
 RIGHT = "The answer is 42."
@@ -217,16 +218,6 @@ runpy.run_module("service", run_name="__main__", alter_sys=True)
 """
 
 
-class Changed(Gateway):
-    """A gateway that a script starts."""
-
-    def __init__(self, bench: Bench, folder: Path, script: str, *arguments: str) -> None:
-        (folder / "changed.py").write_text(script)
-        environment = bench._environment(LEASE) | {"PYTHONPATH": f"{folder}:{ROOT}"}
-        super().__init__(environment, folder, ["changed", *arguments])
-        bench._programs.append(self)
-
-
 @pytest.mark.row(24)
 @pytest.mark.parametrize("seconds", [3600, -3600])
 def test_a_gateway_whose_clock_is_wrong_sees_and_gives_the_same(
@@ -247,7 +238,7 @@ def test_a_gateway_whose_clock_is_wrong_sees_and_gives_the_same(
 @pytest.mark.row(29, bugs=True)
 def test_an_aggregator_that_breaks_leaves_the_plain_vote(bench: Bench, upstream: FakeUpstream, tmp_path: Path) -> None:
     """The samples are there: the answer names what broke, and is the vote's."""
-    gateway = Changed(bench, tmp_path, BROKEN)
+    gateway = changed_gateway(bench, tmp_path, BROKEN, **LEASE)
     answer = gateway.answer(n=3, aggregator="vote")
     assert (answer["answer"], answer["aggregator"]["fallback_from"]) == ("42", "vote")
     assert answer["aggregator"]["fallback_reason"] == "broken: ValueError"
@@ -256,7 +247,7 @@ def test_an_aggregator_that_breaks_leaves_the_plain_vote(bench: Bench, upstream:
 @pytest.mark.row(29, bugs=True)
 def test_an_answer_on_which_the_gateway_breaks_ends(bench: Bench, upstream: FakeUpstream, tmp_path: Path) -> None:
     """500 for who waits, failed for who looks later; it does not stay in progress."""
-    gateway = Changed(bench, tmp_path, BROKEN, "wholly")
+    gateway = changed_gateway(bench, tmp_path, BROKEN, "wholly", **LEASE)
     waited = gateway.ask(n=2, aggregator="vote")
     assert (waited.status_code, waited.json()["code"]) == (500, "internal_error")
     answer = gateway.final(gateway.ask(n=2, aggregator="vote", background=True).json()["id"])

@@ -3,15 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from tests.conftest import Bench, Gateway, wait_until
+from tests.faults.changed import changed_worker
 from tests.faults.invariants import metrics
 from workers.wire.connection import blocking_client, close, command_client
 from workers.wire.keys import Keys
-from workers.wire.lease import Lease
+from workers.wire.lease import SHUT_OUT_REPLIES, Lease
 from workers.wire.leases import Leases
 from workers.wire.messages import Provides, WorkerCard
 from workers.wire.scripts import STORE
@@ -152,6 +154,34 @@ async def test_row_25_garbage_that_was_stored_is_a_failed_sample_and_not_waited_
     assert (answer["answer"], answer["candidates"][0]["samples"]) == ("42", [1, 2])
     counts = answer["usage"]["samples"]
     assert (counts["finished"], counts["failed"]) == (2, 2)
+
+
+BABBLING = """
+import runpy, sys
+from workers.wire.messages import Sample
+
+Sample.sent = lambda self: '{"index":%d,"completion_tokens":-5}' % self.index
+sys.argv = ["workers", *sys.argv[1:]]
+runpy.run_module("workers", run_name="__main__", alter_sys=True)
+"""
+"""A worker whose every sample nobody can read."""
+
+
+@pytest.mark.row(25)
+def test_row_25_a_worker_that_sends_only_garbage_is_shut_out(bench: Bench, tmp_path: Path) -> None:
+    """After three replies it is given no more jobs and ends by itself; what it was given next another does."""
+    gateway = bench.gateway()
+    upstream = bench.upstream(texts=[RIGHT])
+    babbling = changed_worker(bench, tmp_path, BABBLING, "--model", f"fake=openai:{upstream.url}")
+    for _ in range(SHUT_OUT_REPLIES):
+        failed = gateway.ask(n=2, stop="none", budget={"seconds": 10})
+        assert (failed.status_code, failed.json()["code"]) == (502, "samples_failed")
+    assert babbling.running
+    answer_id = gateway.ask(n=2, stop="none", background=True, budget={"seconds": 60}).json()["id"]
+    assert babbling.process.wait(20) == 3
+    bench.worker(f"fake=openai:{upstream.url}")
+    assert gateway.final(answer_id, 40.0)["answer"] == "42"
+    assert upstream.stats.choices == 2 * (SHUT_OUT_REPLIES + 1)
 
 
 @pytest.mark.row(26)

@@ -11,7 +11,8 @@ import pytest
 from service.embedded_redis import EmbeddedRedis
 from tests.chaos import Chaos
 from tests.clock import clock_off
-from tests.conftest import ROOT, Bench, Program, wait_until
+from tests.conftest import Bench, wait_until
+from tests.faults.changed import changed_worker
 from tests.faults.invariants import job_streams
 from tests.tiny_model import make_tiny_model
 from workers.wire.scripts import STORE
@@ -41,16 +42,6 @@ def way(own_redis: EmbeddedRedis, seed: int) -> Iterator[Chaos]:
     """A way to the test's own server."""
     with Chaos(own_redis.socket, seed) as started:
         yield started
-
-
-def changed_worker(bench: Bench, folder: Path, script: str, *arguments: str, **settings: str) -> Program:
-    """A worker that a script starts."""
-    (folder / "changed_worker.py").write_text(script)
-    environment = bench._environment(settings) | {"PYTHONPATH": f"{folder}:{ROOT}"}
-    program = Program("worker", ["changed_worker", *arguments], environment, folder)
-    bench._programs.append(program)
-    wait_until(lambda: bench._shows(program), "the worker shows its card", 60.0)
-    return program
 
 
 @pytest.mark.row(2)

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from workers.wire.connection import BLOCK_MS, LOST, stream_entries
 from workers.wire.keys import GROUP, PRIORITIES, Keys, Priority
+from workers.wire.lease import SHUT_OUT_MS
 from workers.wire.messages import WIRE_VERSION, Frozen, Job, Reply, WorkerCard
 from workers.wire.scripts import CANCEL, CHECK, SUBMIT
 
@@ -139,7 +140,10 @@ def _card(body: bytes) -> WorkerCard | None:
 
 
 class Inbox:
-    """Reads one gateway's replies and notices. What cannot be read is dropped and counted, never raised."""
+    """Reads one gateway's replies and notices. What cannot be read is dropped and counted, never raised.
+
+    It is counted against the worker whose lease it was, too: one that goes on like that is given no more jobs.
+    """
 
     def __init__(self, client: Redis, keys: Keys, gateway: str, on_refused: Callable[[], None] = lambda: None) -> None:
         self._redis = client
@@ -168,6 +172,8 @@ class Inbox:
                 message = self._parse(fields)
                 if message is not None:
                     yield message
+                elif by := fields.get(b"by"):
+                    await self._count(shard, by.decode("utf-8", "replace"))
             await self._clear(key, found, last)
 
     async def _clear(self, key: str, found: object, last: bytes) -> None:
@@ -175,6 +181,15 @@ class Inbox:
         if stream_entries(found):
             with contextlib.suppress(*LOST, ResponseError):
                 await self._redis.xtrim(key, minid=last.decode(), approximate=False)
+
+    async def _count(self, shard: int, worker: str) -> None:
+        """Another reply of the worker's that cannot be read."""
+        key = self._keys.refused(shard, worker)
+        with contextlib.suppress(*LOST, ResponseError):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.incr(key)
+                pipe.pexpire(key, SHUT_OUT_MS)
+                await pipe.execute()
 
     def _parse(self, fields: dict[bytes, bytes]) -> Reply | Notice | None:
         try:

@@ -39,6 +39,10 @@ class Keys:
         """Stream: the jobs of one shard that were given up as poison, with the reason."""
         return self._tagged(shard, "quarantine")
 
+    def refused(self, shard: int, worker: str) -> str:
+        """Counter: the replies of one worker that a gateway of the shard could not read, of late."""
+        return self._tagged(shard, f"refused:{worker}")
+
     def job(self, answer_id: str, job_id: str) -> str:
         """Hash: state, fence, owner, deadline, deliveries, indices, entry and its stream's priority of one job.
 

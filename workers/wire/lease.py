@@ -17,6 +17,11 @@ MAX_DELIVERIES = 3
 SUSPECT_DELIVERIES = 2
 """A job that was leased this often without a result runs alone from then on: what it breaks is broken by it."""
 
+SHUT_OUT_REPLIES = 3
+"""A worker of which a gateway could not read so many replies is given no more jobs."""
+
+SHUT_OUT_MS = 600_000
+"""They are forgotten so long after the last of them."""
 
 MOST_REFUSED = 65_536
 """No order has more samples: an entry that says so is no job."""
@@ -31,6 +36,7 @@ class LeaseState(StrEnum):
     CANCELLED = "cancelled"
     GONE = "gone"
     LOST = "lost"
+    SHUT_OUT = "shut_out"
 
 
 class Stored(StrEnum):

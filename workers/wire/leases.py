@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from workers.wire.keys import GROUP, Keys, sample_field
 from workers.wire.lease import (
     MAX_DELIVERIES,
+    SHUT_OUT_REPLIES,
     SUSPECT_DELIVERIES,
     Entry,
     Lease,
@@ -41,6 +42,8 @@ class Leases(Streams):
     ) -> None:
         super().__init__(client, blocking, keys, model=model, worker=worker)
         self._samples_ttl_ms = samples_ttl_ms
+        self.shut_out = False
+        """Whether this worker was refused a job because gateways cannot read what it sends."""
         self._lease = client.register_script(LEASE)
         self._renew = client.register_script(RENEW)
         self._store = client.register_script(STORE)
@@ -49,7 +52,10 @@ class Leases(Streams):
         self._quarantine = client.register_script(QUARANTINE)
 
     async def lease(self, entry: Entry) -> Lease | None:
-        """Leases an entry's job. None if it is not to be worked on: cancelled, done, another's, or not readable."""
+        """Leases an entry's job. None if it is not to be worked on: cancelled, done, another's, or not readable.
+
+        Nor where this worker is shut out: the entry is given back, and `shut_out` says so.
+        """
         job = entry.job
         if job is None:
             await self._drop(entry)
@@ -60,11 +66,21 @@ class Leases(Streams):
                 self._keys.samples(job.answer_id),
                 self._stream(entry),
                 self._keys.answer(job.answer_id),
+                self._keys.refused(entry.shard, self._worker),
             ],
-            args=[self._worker, GROUP, entry.entry_id, MAX_DELIVERIES, SUSPECT_DELIVERIES, entry.priority],
+            args=[
+                self._worker,
+                GROUP,
+                entry.entry_id,
+                MAX_DELIVERIES,
+                SUSPECT_DELIVERIES,
+                entry.priority,
+                SHUT_OUT_REPLIES,
+            ],
         )
         state = LeaseState(reply[0].decode())
-        if state in (LeaseState.CANCELLED, LeaseState.GONE, LeaseState.LOST):
+        self.shut_out = self.shut_out or state is LeaseState.SHUT_OUT
+        if state in (LeaseState.CANCELLED, LeaseState.GONE, LeaseState.LOST, LeaseState.SHUT_OUT):
             return None
         there = {field.decode() for field in reply[5:]}
         missing = tuple(i for i in range(job.first, job.last) if sample_field(job.batch, i) not in there)

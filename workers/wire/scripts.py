@@ -21,6 +21,22 @@ local function forget(stream, group, entry, job)
 end
 """
 
+_BACK = """
+local function back(stream, group, entry, job)
+  local found = redis.call('XRANGE', stream, entry, entry)
+  local open = found[1] and redis.call('EXISTS', job) == 1
+  if open then
+    local again = redis.call('XADD', stream, '*', unpack(found[1][2]))
+    redis.call('HINCRBY', job, 'fence', 1)
+    redis.call('HSET', job, 'entry', again)
+    if redis.call('HGET', job, 'state') == 'leased' then redis.call('HSET', job, 'state', 'queued') end
+  end
+  redis.call('XACK', stream, group, entry)
+  redis.call('XDEL', stream, entry)
+  return open
+end
+"""
+
 SUBMIT = (
     _NOW
     + _LAST
@@ -71,10 +87,12 @@ return lost
 LEASE = (
     _NOW
     + _END
+    + _BACK
     + """
--- KEYS: job hash, samples hash, stream, answer hash   ARGV: worker, group, entry id, most deliveries, of a suspect,
--- priority
--- A delivery counts here, but for a suspect's: that counts when it begins to run, alone (BEGIN).
+-- KEYS: job hash, samples hash, stream, answer hash, what was refused of the worker
+-- ARGV: worker, group, entry id, most deliveries, of a suspect, priority, most refused replies of a worker
+-- A delivery counts here, but for a suspect's: that counts when it begins to run, alone (BEGIN). What is delivered to a
+-- worker that is shut out goes back into the stream, for another.
 local job = redis.call('HMGET', KEYS[1], 'state', 'deadline', 'deliveries', 'owner')
 local answer = redis.call('HGET', KEYS[4], 'status')
 if job[1] and answer and answer ~= 'in_progress' then job[1] = 'cancelled' end
@@ -83,6 +101,10 @@ if not job[1] or job[1] == 'cancelled' then
   return {job[1] or 'gone', 0, 0, 0, ''}
 end
 if #redis.call('XPENDING', KEYS[3], ARGV[2], ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return {'lost', 0, 0, 0, ''} end
+if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(ARGV[7]) then
+  back(KEYS[3], ARGV[2], ARGV[3], KEYS[1])
+  return {'shut_out', 0, 0, 0, ''}
+end
 local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HSET', KEYS[1], 'state', 'leased', 'owner', ARGV[1], 'entry', ARGV[3], 'priority', ARGV[6])
 local left = tonumber(job[2]) - now
@@ -106,22 +128,18 @@ redis.call('HINCRBY', KEYS[1], 'deliveries', 1)
 return 1
 """
 
-RELEASE = """
+RELEASE = (
+    _BACK
+    + """
 -- KEYS: job hash, stream   ARGV: worker, group, entry id, how many deliveries to take back
 -- Puts an entry of this worker back into the stream as a new one, which any worker may read at once.
 if #redis.call('XPENDING', KEYS[2], ARGV[2], ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return 0 end
-local found = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])
-if found[1] and redis.call('EXISTS', KEYS[1]) == 1 then
-  local entry = redis.call('XADD', KEYS[2], '*', unpack(found[1][2]))
-  redis.call('HINCRBY', KEYS[1], 'fence', 1)
-  redis.call('HSET', KEYS[1], 'entry', entry)
-  if redis.call('HGET', KEYS[1], 'state') == 'leased' then redis.call('HSET', KEYS[1], 'state', 'queued') end
-  if ARGV[4] ~= '0' then redis.call('HINCRBY', KEYS[1], 'deliveries', '-' .. ARGV[4]) end
+if back(KEYS[2], ARGV[2], ARGV[3], KEYS[1]) and ARGV[4] ~= '0' then
+  redis.call('HINCRBY', KEYS[1], 'deliveries', '-' .. ARGV[4])
 end
-redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
-redis.call('XDEL', KEYS[2], ARGV[3])
 return 1
 """
+)
 
 QUARANTINE = """
 -- KEYS: job hash, quarantine stream   ARGV: fence, ttl_ms, most entries, then field, value, ...
@@ -161,8 +179,9 @@ STORE = (
     + """
 -- KEYS: job hash, samples hash, stream, answer hash
 -- ARGV: fence, entry id, group, done, samples_ttl_ms, inbox prefix, reply head, then index, sample json, ...
--- Only the job's own indices are stored. The samples last as long as the answer's record does.
-local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'batch', 'first', 'last')
+-- Only the job's own indices are stored. The samples last as long as the answer's record does. Who stored them is said
+-- beside the reply, by the lease: what a worker says of itself could be anyone's name.
+local job = redis.call('HMGET', KEYS[1], 'state', 'fence', 'batch', 'first', 'last', 'owner')
 local answer = redis.call('HMGET', KEYS[4], 'status', 'gateway')
 if job[2] ~= ARGV[1] then return {'fenced', 0} end
 if job[1] == 'cancelled' or (answer[1] and answer[1] ~= 'in_progress') then
@@ -182,7 +201,8 @@ last(KEYS[2], redis.call('PTTL', KEYS[4]))
 local gateway = answer[2]
 if gateway and #fresh > 0 then
   local inbox = ARGV[6] .. gateway
-  redis.call('XADD', inbox, 'MAXLEN', '~', 20000, '*', 'reply', ARGV[7] .. table.concat(fresh, ',') .. ']}')
+  redis.call('XADD', inbox, 'MAXLEN', '~', 20000, '*', 'by', job[6] or '',
+    'reply', ARGV[7] .. table.concat(fresh, ',') .. ']}')
   last(inbox, ARGV[5])
 end
 if ARGV[4] == '1' then forget(KEYS[3], ARGV[3], ARGV[2], KEYS[1]) end
