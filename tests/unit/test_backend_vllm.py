@@ -73,6 +73,10 @@ class FakeEngine:
         """A token a word."""
         return list(range(len(f"{messages[-1].content} {prefix}".split())))
 
+    def space_after(self, prefix: str) -> str:
+        """Spaces are at the beginning of a token, but behind "is"."""
+        return " " if prefix.endswith("is") else ""
+
     async def draw(self, ids: Sequence[int], parameters: Mapping[str, Any], request_id: str) -> Any:
         """A completion that spells the seed."""
         self.asked[request_id] = parameters
@@ -231,6 +235,17 @@ def test_how_a_completion_ended(finished: Any, text: str, reason: FinishReason) 
     """The end token is not in the text, and a stop string's text is vLLM's own."""
     sample = sample_of(finished, 0, 0, ENDS, spell)
     assert (sample.text, sample.finish_reason, sample.failure) == (text, reason, None)
+
+
+async def test_a_space_that_is_read_along_with_the_prefix_is_the_completions(engine: FakeEngine) -> None:
+    """Where a token ends with the space, the prompt ends with it and each text begins with it."""
+    backend = await started(engine)
+    assert [s.text for s in await draw(backend, job(n=2, prefix="The answer is"), (0, 1))] == [" 5", " 6"]
+    assert [s.text for s in await draw(backend, job(n=2, prefix="The answer"), (0, 1))] == ["5", "6"]
+    asked: list[str] = []
+    engine.prompt_ids = lambda messages, prefix: asked.append(prefix) or [1]  # type: ignore[method-assign,func-returns-value]  # to see it
+    assert translate(job(prefix="It is"), 0, engine).lead == " "
+    assert asked == ["It is "]
 
 
 def test_an_end_that_is_none_is_a_failure() -> None:

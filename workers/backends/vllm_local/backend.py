@@ -163,7 +163,7 @@ async def _draw(engine: "Engine", call: Call, index: int, request_id: str) -> Sa
         except Exception as dead:
             raise BackendError(FailureKind.INTERNAL, f"the engine is dead: {detail}") from dead
         return Sample(index=index, seed=seed, failure=Failure(kind=FailureKind.INTERNAL, detail=detail))
-    return sample_of(output, index, seed, engine.ends, engine.text)
+    return sample_of(output, index, seed, engine.ends, engine.text, call.lead)
 
 
 async def _end(engine: "Engine", tasks: "dict[str, asyncio.Task[Sample]]") -> None:

@@ -11,9 +11,12 @@ _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "abort": F
 
 
 def sample_of(
-    output: Any, index: int, seed: int, ends: frozenset[int], spell: Callable[[Iterable[int]], str]
+    output: Any, index: int, seed: int, ends: frozenset[int], spell: Callable[[Iterable[int]], str], lead: str = ""
 ) -> Sample:
-    """The sample of a finished RequestOutput with one completion; `spell` turns token ids into text."""
+    """The sample of a finished RequestOutput with one completion; `spell` turns token ids into text.
+
+    `lead`: what the prompt ended with that belongs to the completion.
+    """
     completion = output.outputs[0]
     reason = _REASONS.get(completion.finish_reason or "")
     if reason is None:
@@ -22,7 +25,7 @@ def sample_of(
     ids = list(completion.token_ids)
     return Sample(
         index=index,
-        text=_text(completion, ids, ends, spell),
+        text=lead + _text(completion, ids, ends, spell),
         finish_reason=reason,
         seed=seed,
         completion_tokens=len(ids),

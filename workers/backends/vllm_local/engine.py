@@ -45,6 +45,10 @@ class Engine:
         """The prompt in the model's chat form, and how the reply begins."""
         return chat_form.prompt_ids(self._tokenizer, messages, prefix)
 
+    def space_after(self, prefix: str) -> str:
+        """The space to read along behind how a reply begins."""
+        return chat_form.space_after(self._tokenizer, prefix)
+
     def text(self, ids: Iterable[int]) -> str:
         """The ids as text, without special tokens and otherwise exactly as the tokenizer has it."""
         decoded: str = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)

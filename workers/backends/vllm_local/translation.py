@@ -26,14 +26,22 @@ class Reader(Protocol):
         """The prompt in the model's chat form, and how the reply begins."""
         ...
 
+    def space_after(self, prefix: str) -> str:
+        """The space to read along behind how a reply begins, where the tokenizer has it at the end of a token."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What vLLM is asked for by a job, alike for all its samples but the seed; `seed` is that of sample 0."""
+    """What vLLM is asked for by a job, alike for all its samples but the seed; `seed` is that of sample 0.
+
+    `lead`: what the prompt ends with that belongs to the completions.
+    """
 
     ids: tuple[int, ...]
     parameters: Mapping[str, Any]
     seed: int
+    lead: str = ""
 
     def of(self, index: int) -> dict[str, Any]:
         """The keywords of sample `index`'s SamplingParams."""
@@ -43,14 +51,15 @@ class Call:
 def translate(job: Job, seed: int, model: Reader) -> Call:
     """The call of a job. Raises BackendError with a kind where vLLM cannot serve it."""
     _check(job.sampling, model.vocabulary)
-    ids = tuple(model.prompt_ids(job.messages, job.prefix))
+    lead = model.space_after(job.prefix)
+    ids = tuple(model.prompt_ids(job.messages, job.prefix + lead))
     if not ids:
         raise BackendError(FailureKind.UNSUPPORTED, "the prompt has no tokens")
     room = model.max_positions - len(ids)
     if room < 1:
         detail = f"prompt of {len(ids)} tokens, context of {model.max_positions}"
         raise BackendError(FailureKind.CONTEXT_OVERFLOW, detail)
-    return Call(ids, _parameters(job.sampling, room, model), seed)
+    return Call(ids, _parameters(job.sampling, room, model), seed, lead)
 
 
 def _check(sampling: Sampling, vocabulary: int) -> None:
