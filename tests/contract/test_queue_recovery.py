@@ -234,3 +234,29 @@ async def test_a_worker_whose_replies_nobody_can_read_is_given_no_more_jobs(wire
     assert await wire.raw.pttl(wire.keys.refused(0, "w1")) > 0
     await wire.raw.delete(wire.keys.refused(0, "w1"))
     assert (await wire.leased(broken, await wire.submit(answer=names.pop()))).state is LeaseState.LEASED
+
+
+async def test_a_copy_of_an_entry_is_dropped_and_takes_no_lease_away(wire: Wire) -> None:
+    """Whether the job's own entry is leased or waits; where that is gone, the copy is the job's from then on."""
+    first, second = await wire.worker("w1"), await wire.worker("w2")
+    job = await wire.submit()
+    shard = wire.keys.shard_of(job.answer_id)
+    stream = wire.keys.stream(shard, MODEL)
+    ((_, fields),) = await wire.raw.xrange(stream)
+    lease = await wire.leased(first, job)
+    for _ in range(3):
+        await wire.raw.xadd(stream, fields)
+    assert await second.lease(await wire.taken(second, job)) is None
+    assert await second.release(await wire.taken(second, job))
+    assert await wire.left(shard) == (2, 1)
+    assert await first.renew(lease) is Renewal.HELD
+    assert await first.release(lease.entry)
+    assert await second.lease(await wire.taken(second, job)) is None, "the one given back waits behind it"
+    given_back = await wire.leased(second, job)
+    assert (given_back.fence, given_back.deliveries) == (lease.fence + 2, 1)
+    await wire.raw.xadd(stream, fields)
+    await wire.raw.xdel(stream, given_back.entry.entry_id)
+    own_now = await wire.leased(first, job)
+    assert (own_now.state, own_now.fence) == (LeaseState.LEASED, given_back.fence + 1)
+    await first.store(own_now, drawn(0, 1), done=True)
+    assert not await wire.raw.exists(wire.keys.job(job.answer_id, job.job_id))

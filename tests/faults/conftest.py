@@ -120,17 +120,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
 def pytest_configure(config: pytest.Config) -> None:
     """`--table`: the results of all processes are collected in the one that was called."""
     if config.getoption("table", False) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Table(), "fault matrix")
+        config.pluginmanager.register(Table(config), "fault matrix")
 
 
 class Table:
     """What became of each row."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._results: defaultdict[int, list[pytest.TestReport]] = defaultdict(list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keeps it."""
+        """Keeps it; a failure is printed at once, for twenty repetitions take an hour."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\n{report.nodeid}\n{report.longreprtext}")
         for row in {value for name, value in report.user_properties if name == _ROW}:
             self._results[int(str(row))].append(report)
 

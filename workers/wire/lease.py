@@ -36,6 +36,7 @@ class LeaseState(StrEnum):
     CANCELLED = "cancelled"
     GONE = "gone"
     LOST = "lost"
+    COPY = "copy"
     SHUT_OUT = "shut_out"
 
 

@@ -54,7 +54,8 @@ class Leases(Streams):
     async def lease(self, entry: Entry) -> Lease | None:
         """Leases an entry's job. None if it is not to be worked on: cancelled, done, another's, or not readable.
 
-        Nor where this worker is shut out: the entry is given back, and `shut_out` says so.
+        None also of a copy of the job's own entry, and where this worker is shut out: the entry is given back then, and
+        `shut_out` says so.
         """
         job = entry.job
         if job is None:
@@ -80,7 +81,7 @@ class Leases(Streams):
         )
         state = LeaseState(reply[0].decode())
         self.shut_out = self.shut_out or state is LeaseState.SHUT_OUT
-        if state in (LeaseState.CANCELLED, LeaseState.GONE, LeaseState.LOST, LeaseState.SHUT_OUT):
+        if state not in (LeaseState.LEASED, LeaseState.EXPIRED, LeaseState.POISON):
             return None
         there = {field.decode() for field in reply[5:]}
         missing = tuple(i for i in range(job.first, job.last) if sample_field(job.batch, i) not in there)

@@ -21,10 +21,17 @@ local function forget(stream, group, entry, job)
 end
 """
 
+_COPY = """
+local function is_copy(stream, entry, job)
+  local own = redis.call('HGET', job, 'entry')
+  return own and own ~= entry and #redis.call('XRANGE', stream, own, own) > 0
+end
+"""
+
 _BACK = """
 local function back(stream, group, entry, job)
   local found = redis.call('XRANGE', stream, entry, entry)
-  local open = found[1] and redis.call('EXISTS', job) == 1
+  local open = found[1] and redis.call('EXISTS', job) == 1 and not is_copy(stream, entry, job)
   if open then
     local again = redis.call('XADD', stream, '*', unpack(found[1][2]))
     redis.call('HINCRBY', job, 'fence', 1)
@@ -87,12 +94,14 @@ return lost
 LEASE = (
     _NOW
     + _END
+    + _COPY
     + _BACK
     + """
 -- KEYS: job hash, samples hash, stream, answer hash, what was refused of the worker
 -- ARGV: worker, group, entry id, most deliveries, of a suspect, priority, most refused replies of a worker
 -- A delivery counts here, but for a suspect's: that counts when it begins to run, alone (BEGIN). What is delivered to a
--- worker that is shut out goes back into the stream, for another.
+-- worker that is shut out goes back into the stream, for another. An entry is dropped where another one is there that is
+-- the job's own: whoever has that, or will have it, works on the job.
 local job = redis.call('HMGET', KEYS[1], 'state', 'deadline', 'deliveries', 'owner')
 local answer = redis.call('HGET', KEYS[4], 'status')
 if job[1] and answer and answer ~= 'in_progress' then job[1] = 'cancelled' end
@@ -101,6 +110,11 @@ if not job[1] or job[1] == 'cancelled' then
   return {job[1] or 'gone', 0, 0, 0, ''}
 end
 if #redis.call('XPENDING', KEYS[3], ARGV[2], ARGV[3], ARGV[3], 1, ARGV[1]) == 0 then return {'lost', 0, 0, 0, ''} end
+if is_copy(KEYS[3], ARGV[3], KEYS[1]) then
+  redis.call('XACK', KEYS[3], ARGV[2], ARGV[3])
+  redis.call('XDEL', KEYS[3], ARGV[3])
+  return {'copy', 0, 0, 0, ''}
+end
 if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(ARGV[7]) then
   back(KEYS[3], ARGV[2], ARGV[3], KEYS[1])
   return {'shut_out', 0, 0, 0, ''}
@@ -129,7 +143,8 @@ return 1
 """
 
 RELEASE = (
-    _BACK
+    _COPY
+    + _BACK
     + """
 -- KEYS: job hash, stream   ARGV: worker, group, entry id, how many deliveries to take back
 -- Puts an entry of this worker back into the stream as a new one, which any worker may read at once.
