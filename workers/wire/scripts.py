@@ -100,8 +100,8 @@ LEASE = (
 -- KEYS: job hash, samples hash, stream, answer hash, what was refused of the worker
 -- ARGV: worker, group, entry id, most deliveries, of a suspect, priority, most refused replies of a worker
 -- A delivery counts here, but for a suspect's: that counts when it begins to run, alone (BEGIN). What is delivered to a
--- worker that is shut out goes back into the stream, for another. An entry is dropped where another is there that is the
--- job's own: whoever has that, or will have it, works on the job.
+-- worker that is shut out goes back into the stream, for another. An entry is dropped where another is there that is
+-- the job's own: whoever has that, or will have it, works on the job.
 local job = redis.call('HMGET', KEYS[1], 'state', 'deadline', 'deliveries', 'owner')
 local answer = redis.call('HGET', KEYS[4], 'status')
 if job[1] and answer and answer ~= 'in_progress' then job[1] = 'cancelled' end
