@@ -80,8 +80,10 @@ class Heads(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads on, unless the head is too long."""
+        waiting = self._waiting
         super().data_received(data)
-        if self._waiting is not None:
+        # What a head began in may hold the end of another request's body.
+        if waiting is not None and waiting is self._waiting:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(431, "headers_too_large", f"the request's headers hold more than {MOST_HEAD_BYTES} bytes")

@@ -98,18 +98,30 @@ def test_row_20_headers_without_end_are_cut(bench: Bench) -> None:
 def test_a_connection_that_is_kept_may_be_quiet_between_its_requests(bench: Bench) -> None:
     """The time for the headers runs while one is being sent, also for the second; two in one packet are both served."""
     gateway = bench.gateway(headers_s="0.5")
-    asked = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    asked, body = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", b" " * 200_000
+    posted = (HEAD % len(body)).replace(b"/v1/answers", b"/healthz") + body
     with socket.create_connection(("127.0.0.1", gateway.port)) as line:
         line.settimeout(5)
         for pause_s in (0.0, 0.8):
             time.sleep(pause_s)
             line.sendall(asked * 2)
-            reply = b""
-            while reply.count(b'{"status":"ok"}') < 2:
-                reply += line.recv(65_536)
-            assert reply.count(b"HTTP/1.1 200") == 2
+            assert _until(line, b'{"status":"ok"}', 2).count(b"HTTP/1.1 200") == 2
+        line.sendall(posted + asked[:20])
+        assert b"HTTP/1.1 405" in _until(line, b'"method_not_allowed"')
+        line.sendall(asked[20:])
+        assert b"HTTP/1.1 200" in _until(line, b'{"status":"ok"}')
         line.sendall(asked[:20])
-        assert line.recv(65_536).startswith(b"HTTP/1.1 408")
+        assert b"HTTP/1.1 408" in _until(line, b'"headers_too_slow"')
+
+
+def _until(line: socket.socket, what: bytes, times: int = 1) -> bytes:
+    """What comes on a connection, until it holds that so many times."""
+    read = b""
+    while read.count(what) < times:
+        part = line.recv(65_536)
+        assert part, read
+        read += part
+    return read
 
 
 def _trickled_head(gateway: Gateway, head: bytes, pause_s: float) -> tuple[bytes, float]:
