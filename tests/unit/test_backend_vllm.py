@@ -4,7 +4,6 @@ import asyncio
 import math
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 
 from service.settings import child_environment
-from tests.conftest import wait_until
 from workers.backends import BackendSettings, make_backend
 from workers.backends.base import Backend, BackendError
 from workers.backends.vllm_local.backend import VLLMBackend
@@ -311,29 +309,6 @@ async def test_a_dead_engine_fails_all_and_is_not_healthy(engine: FakeEngine) ->
     await backend.close()
     with pytest.raises(BackendError, match="not running"):
         await draw(backend, job())
-
-
-def is_dead(process: Path) -> bool:
-    """Gone, or waiting to be gone."""
-    try:
-        return "State:\tZ" in (process / "status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def test_a_guard_ends_processes_with_the_one_that_started_it() -> None:
-    """Also where that one is killed."""
-    root = Path(__file__).parents[2]
-    code = "import subprocess, sys; from workers.backends.vllm_local.guard import Guard; " + (
-        "child = subprocess.Popen(['sleep', '60']); Guard([child.pid]); print(child.pid, flush=True); sys.stdin.read()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=root, **pipes) as starter:  # type: ignore[call-overload]
-        child = Path("/proc") / starter.stdout.readline().decode().strip()
-        time.sleep(0.5)
-        assert child.exists()
-        starter.kill()
-    wait_until(lambda: is_dead(child), "the child is dead", 10)
 
 
 def test_the_settings_reach_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
