@@ -73,7 +73,7 @@ other-server: $(STAMP) ## the queue's tests and the fault matrix on another serv
 		tests/contract/test_queue_priorities.py tests/contract/test_queue_recovery.py tests/contract/test_queue_machine.py \
 		tests/contract/test_takeover.py tests/faults -m "not gpu" --table
 
-machine: $(STAMP) ## a thousand new runs of the queue and the ledger beside a model of them: ten minutes
+machine: $(STAMP) ## a thousand new runs of the queue and the ledger beside a model of them: two minutes
 	$(BIN)/python -m pytest -q --hypothesis-profile machine tests/contract/test_queue_machine.py
 
 soak: $(STAMP) ## ten thousand answers while every two seconds a worker, a gateway or Redis is killed; what is lost or left

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bench, Gateway
+from tests.packages import install
 
 RIGHT = "The answer is 42."
 
@@ -105,13 +106,8 @@ NAMES = ("Sleeper", "Spinner", "Stubborn", "Spawner", "Blocker", "Busy")
 @pytest.fixture
 def gateway(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     """A gateway in which those aggregators are installed, and a worker."""
-    (tmp_path / "endless_ones.py").write_text(MODULE, "utf-8")
-    about = tmp_path / "endless_ones-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: endless_ones\nVersion: 1.0\n", "utf-8")
     lines = "".join(f"{name.lower()} = endless_ones:{name}\n" for name in NAMES)
-    (about / "entry_points.txt").write_text(f"[conclave.aggregators]\n{lines}", "utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    install(monkeypatch, tmp_path, "endless_ones", MODULE, f"[conclave.aggregators]\n{lines}")
     bench.worker(f"fake=openai:{bench.upstream(texts=[RIGHT]).url}")
     return bench.gateway(aggregator_step_s="1")
 

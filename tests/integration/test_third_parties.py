@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bench
+from tests.packages import install
 from workers.backends import BACKENDS, BackendSettings, make_backend
 
 MODULE = '''
@@ -74,13 +75,7 @@ broken = someone_elses:NoSuchThing
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the package on the path of this process and of those that it starts."""
-    (tmp_path / "someone_elses.py").write_text(MODULE, "utf-8")
-    about = tmp_path / "someone_elses-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: someone-elses\nVersion: 1.0\n", "utf-8")
-    (about / "entry_points.txt").write_text(ENTRY_POINTS, "utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    install(monkeypatch, tmp_path, "someone_elses", MODULE, ENTRY_POINTS)
 
 
 @pytest.mark.usefixtures("installed")
