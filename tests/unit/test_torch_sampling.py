@@ -12,10 +12,15 @@ from workers.wire.messages import Sampling
 CPU = torch.device("cpu")
 
 
+def numbers(uniforms: list[float]) -> torch.Tensor:
+    """As `draw` takes them."""
+    return torch.tensor(uniforms, dtype=torch.float64).unsqueeze(1)
+
+
 def frequencies(settings: Sampling, logits: torch.Tensor, draws: int = 4000) -> torch.Tensor:
     """How often each token is drawn."""
     drawing = Draw([settings] * draws, len(logits), CPU)
-    uniforms = [Uniforms(seed).next() for seed in range(draws)]
+    uniforms = numbers([Uniforms(seed).next() for seed in range(draws)])
     return (
         torch.bincount(drawing.draw(centred(logits.expand(draws, -1)), uniforms)[:, 0], minlength=len(logits)) / draws
     )
@@ -61,7 +66,7 @@ def test_rows_with_different_settings_do_not_meet() -> None:
     mixed = Draw(settings, 50, CPU)
     alone = [Draw([one], 50, CPU) for one in settings]
     for seed in range(70):
-        uniforms = [Uniforms(seed * 5 + row).next() for row in range(5)]
+        uniforms = numbers([Uniforms(seed * 5 + row).next() for row in range(5)])
         expected = [int(one.draw(logits[row : row + 1], uniforms[row : row + 1])) for row, one in enumerate(alone)]
         assert mixed.draw(logits, uniforms)[:, 0].tolist() == expected
 
@@ -78,6 +83,29 @@ def test_a_large_vocabulary_is_cut_as_if_all_of_it_were_sorted(settings: Samplin
         keep = (ordered.cumsum(0) - ordered) < settings.top_p * ordered.sum()
         assert abs(int(found[row].sum()) - int(keep.sum())) <= 1  # float32 may place the very edge otherwise
         assert bool(found[row][places[: int(keep.sum()) - 1]].all())
+
+
+@pytest.mark.parametrize(
+    ("settings", "unseen"),
+    [
+        (Sampling(top_p=0.9), True),
+        (Sampling(top_p=0.05), False),
+        (Sampling(top_k=700, top_p=0.9), False),
+        (None, False),
+    ],
+)
+def test_a_draw_that_waits_for_nothing_is_the_same_or_says_that_it_did_not_see_enough(
+    settings: Sampling | None, unseen: bool
+) -> None:
+    """Beside rows that need no look: those draw in any case."""
+    asked = settings or Sampling(top_k=50, top_p=0.9)
+    rows = [asked, Sampling(temperature=1.0), asked, Sampling(temperature=0), Sampling(temperature=1.0, min_p=0.1)]
+    logits = centred(torch.randn(5, 2_000, generator=torch.Generator().manual_seed(2)) * 0.1)
+    drawing = Draw([row.model_copy(update={"temperature": row.temperature and 1.0}) for row in rows], 2_000, CPU)
+    uniforms = numbers([Uniforms(row).next() for row in range(5)])
+    expected = drawing.draw(logits, uniforms)[:, 0].tolist()
+    found = drawing.draw(logits, uniforms, once=True)[:, 0].tolist()
+    assert found == [-1 if unseen and row in (0, 2) else token for row, token in enumerate(expected)]
 
 
 def test_a_seeds_numbers_are_always_the_same() -> None:

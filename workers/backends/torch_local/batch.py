@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from workers.backends.torch_local.cohorts import Cohorts
+from workers.backends.torch_local.drawing import Drawing
 from workers.backends.torch_local.memory import Shelves, Slots, Store
 from workers.backends.torch_local.model import LoadedModel
 from workers.backends.torch_local.passes import Decoding
 from workers.backends.torch_local.recording import Steps
 from workers.backends.torch_local.rows import Row
 from workers.backends.torch_local.sampling import Draw, centred
-from workers.backends.torch_local.token_statistics import measure
 
 
 class Batch:
@@ -29,6 +29,7 @@ class Batch:
         self._cohorts = Cohorts()
         self._decoding = Decoding(model.cache, self._slots)
         self._steps = Steps(model, self._decoding)
+        self._drawing = Drawing(self._steps, model.device)
         self._draw: Draw | None = None
         self._logits = torch.empty((0, model.vocabulary), device=model.device)
         self._places: list[int | None] = []  # where in `_logits` each row's are; None: a row that has just forked
@@ -133,14 +134,8 @@ class Batch:
 
     def draw(self) -> list[list[float]]:
         """Draws a token for every row: its columns of `measure`, the token first. After a failure it draws the same."""
-        logits = centred(self._ordered())
-        tokens = self._arrange().draw(logits, [row.uniforms.peek() for row in self.rows])
-        # One transfer from the device a step.
-        numbers: list[list[float]]
-        if self.statistics:
-            numbers = measure(logits, tokens).tolist()
-        else:
-            numbers = [[token, 1.0, 0.0, 0.0, 0.0, 0.0] for (token,) in tokens.tolist()]
+        uniforms = [row.uniforms.peek() for row in self.rows]
+        numbers = self._drawing.numbers(self._arrange(), self._ordered(), uniforms, statistics=self.statistics)
         for row in self.rows:
             row.uniforms.next()
         self.pending = True

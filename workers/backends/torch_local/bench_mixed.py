@@ -21,13 +21,13 @@ class _Asked:
     sampling: Sampling
 
 
-def draw_jobs(seed: int) -> list[_Asked]:
-    """Fifty jobs."""
+def draw_jobs(seed: int, take: int = 0) -> list[_Asked]:
+    """Fifty jobs. Those of another `take` have the same shapes and settings, and prompts that begin differently."""
     rng = Random(seed)
     return [
         _Asked(
             n=rng.choice((1, 2, 4, 8, 16)),
-            prompt=[rng.randint(5, 400) for _ in range(rng.randint(16, 600))],
+            prompt=[5 + (rng.randint(5, 400) + take) % 396 for _ in range(rng.randint(16, 600))],
             sampling=Sampling(
                 temperature=rng.choice((0.0, 0.7, 1.0)),
                 top_p=rng.choice((1.0, 0.95)),
@@ -44,15 +44,18 @@ async def mixed_load(name: str, engine: Engine, bigger: Engine, seed: int, round
 
     The first ideal is the same jobs, all there at once, in one batch as large as they are together (`bigger`, an engine
     without a limit of rows). The second is equal work: as many prompt tokens read in full chunks, then as many drawn in
-    full batches of equal rows that share one prompt.
+    full batches of equal rows that share one prompt. Before each round jobs of the same shapes are drawn unmeasured, as
+    kernels are chosen, loaded or made when a shape is met first; no system meets a prompt twice.
     """
     shares: list[tuple[float, float]] = []
     speeds, took = [], []
     for number in range(rounds):
+        for each in (bigger, engine):
+            await asyncio.gather(*(_ask(each, job) for job in draw_jobs(seed + number, take=1)))
         jobs = draw_jobs(seed + number)
         drawn, read = sum(job.n * job.sampling.max_tokens for job in jobs), sum(len(job.prompt) for job in jobs)
         at_once = await _seconds(asyncio.gather(*(_ask(bigger, job) for job in jobs)))
-        equal = await _equal(engine, drawn, read)
+        equal = await _equal(engine, drawn, read, 97 * number)
         # All have come by the time that half of the work is done: the engine is busy throughout.
         rng = Random(seed + number)
         spans = await asyncio.gather(*(_arriving(engine, job, rng.random() * at_once / 2) for job in jobs))
@@ -90,16 +93,20 @@ async def _seconds(work: Awaitable[object]) -> float:
     return time.perf_counter() - started
 
 
-async def _equal(engine: Engine, drawn: int, read: int) -> float:
-    """Seconds for as many tokens of equal work."""
+async def _equal(engine: Engine, drawn: int, read: int, first: int) -> float:
+    """Seconds for as many tokens of equal work. Prompts begin with `first` or tokens after it."""
     length, chunk = 128, 512
     batches, chunks = max(1, round(drawn / (ROWS * length))), max(1, round(read / chunk))
     decoding = 0.0
     for number in range(batches):
         sampling = Sampling(temperature=1.0, max_tokens=length)
-        decoding += await _seconds(ask(engine, [5 + number, *range(6, 306)], ROWS, sampling))
+        decoding += await _seconds(ask(engine, [_token(first + number), *range(6, 306)], ROWS, sampling))
     reading = 0.0
     for number in range(chunks):
-        prompt = [5 + number, *(7 for _ in range(chunk - 1))]
+        prompt = [_token(first + number), *(7 for _ in range(chunk - 1))]
         reading += await _seconds(ask(engine, prompt, 1, Sampling(temperature=1.0, max_tokens=1)))
     return decoding * drawn / (batches * ROWS * length) + reading * read / (chunks * chunk)
+
+
+def _token(number: int) -> int:
+    return 5 + number % 396

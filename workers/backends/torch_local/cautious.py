@@ -120,7 +120,8 @@ class Courses:
         race.trials[0].logprob, race.trials[0].tokens = chance, 1
         for number in range(1, count):
             other = row.fork(Uniforms(_seed(row, number)))
-            token = int(invert(probabilities, [other.uniforms.next()])[0])
+            uniform = torch.tensor([[other.uniforms.next()]], dtype=torch.float64)
+            token = int(invert(probabilities, uniform)[0])
             other.replace_newest(token, self._batch.logits_of(row))
             race.enter(other)
             race.trials[-1].logprob = math.log(max(float(probabilities[0, token]), 1e-30))

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
+Address = tuple[int, int, torch.Size]
+"""Where keys and values lie, and their shape."""
+
 _SHORTEST_SHELF = 32
 _FEWEST_TOKENS = 32
 
@@ -61,6 +64,11 @@ class Store:
     def bytes(self) -> int:
         """Bytes taken."""
         return self.keys.nbytes + self.values.nbytes
+
+    @property
+    def address(self) -> Address:
+        """Equal for two steps that read and write at the same places."""
+        return self.keys.data_ptr(), self.values.data_ptr(), self.keys.shape
 
     def copy_from(self, other: "Store", row: int, source: int, tokens: int) -> None:
         """Copies the first `tokens` tokens of another store's row `source` into `row`."""

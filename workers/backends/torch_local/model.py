@@ -127,9 +127,8 @@ def _trial(model: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
     decoding = Decoding.trial(model.cache, reading.store, read, rows=2)
     logits = torch.empty(0)
     for place in range(read, ids.shape[1]):
-        decoding.begin()
         column = ids[:, place : place + 1].expand(2, 1)
-        logits = model.forward(column, torch.full((2, 1), place, device=model.device), decoding)
+        logits = model.forward(column, torch.full((2, 1), place, device=model.device), decoding.begin())
         decoding.end()
     return logits[1, -1]
 

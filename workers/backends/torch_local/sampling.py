@@ -30,6 +30,11 @@ def centred(logits: torch.Tensor) -> torch.Tensor:
     return logits - logits.amax(dim=-1, keepdim=True)
 
 
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy there of a tensor on the CPU, without waiting for what the device still does: a plain copy would."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
 class Uniforms:
     """An endless row of uniform numbers in [0, 1), the same for the same seed."""
 
@@ -81,19 +86,31 @@ class Draw:
 
         A greedy row's are at temperature 1.
         """
-        if self._bias is not None:
-            logits = centred(logits + self._bias)
-        return self._filter((logits / self._temperature).exp_())
+        return self._filter(self._warm(logits), once=False)[0]
 
-    def draw(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Token ids `[rows, 1]` from unprocessed `centred` logits `[rows, vocabulary]`. A row of NaN gives any id."""
+    def draw(self, logits: torch.Tensor, uniforms: torch.Tensor, *, once: bool = False) -> torch.Tensor:
+        """Token ids `[rows, 1]` from unprocessed `centred` logits `[rows, vocabulary]`. A row of NaN gives any id.
+
+        `uniforms` `[rows, 1]`, float64, on the CPU or the device. `once`: nothing waits for the device; the token of a
+        row whose top_p was not in sight is -1, and has to be drawn without `once`.
+        """
         if self._all_greedy:
-            return (logits if self._bias is None else logits + self._bias).argmax(dim=-1, keepdim=True)
-        drawn = invert(self.weights(logits), uniforms)
+            return self._biased(logits).argmax(dim=-1, keepdim=True)
+        weights, unseen = self._filter(self._warm(logits), once=once)
+        drawn = invert(weights, uniforms)
+        if unseen is not None:
+            drawn = torch.where(unseen, -1, drawn)
         if not self._any_greedy:
             return drawn
-        likeliest = (logits if self._bias is None else logits + self._bias).argmax(dim=-1, keepdim=True)
-        return torch.where(self._greedy, likeliest, drawn)
+        return torch.where(self._greedy, self._biased(logits).argmax(dim=-1, keepdim=True), drawn)
+
+    def _biased(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits if self._bias is None else logits + self._bias
+
+    def _warm(self, logits: torch.Tensor) -> torch.Tensor:
+        if self._bias is not None:
+            logits = centred(logits + self._bias)
+        return (logits / self._temperature).exp_()
 
     def _column(self, values: Sequence[float]) -> torch.Tensor:
         return torch.tensor(values, device=self._device).unsqueeze(1)
@@ -107,18 +124,25 @@ class Draw:
                 bias[place, token] += amount
         return bias.to(self._device)
 
-    def _filter(self, weights: torch.Tensor) -> torch.Tensor:
-        """top_k, then top_p of what is left, then min_p: transformers' order. Ties with the last kept token stay."""
+    def _filter(self, weights: torch.Tensor, *, once: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """top_k, then top_p of what is left, then min_p: transformers' order. Ties with the last kept token stay.
+
+        With `once` also in which rows `[rows, 1]` top_p was not in sight, None where it was in all.
+        """
         threshold: torch.Tensor | None = None
+        unseen: torch.Tensor | None = None
         if self._topped is not None:
             threshold = torch.zeros((len(weights), 1), device=self._device)
-            threshold[self._topped] = self._top_threshold(weights[self._topped])
+            threshold[self._topped], beyond = self._top_threshold(weights[self._topped], once=once)
+            if beyond is not None:
+                unseen = torch.zeros((len(weights), 1), dtype=torch.bool, device=self._device)
+                unseen[self._topped] = beyond
         if self._any_min_p:
             least = weights.amax(dim=-1, keepdim=True) * self._min_p
             threshold = least if threshold is None else torch.maximum(threshold, least)
-        return weights if threshold is None else weights * (weights >= threshold)
+        return weights if threshold is None else weights * (weights >= threshold), unseen
 
-    def _top_threshold(self, weights: torch.Tensor) -> torch.Tensor:
+    def _top_threshold(self, weights: torch.Tensor, *, once: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The smallest weight that top_k and top_p keep, `[rows, 1]`, of the rows that have one of the two."""
         everything = weights.sum(dim=-1, keepdim=True)
         width = self._look
@@ -131,9 +155,10 @@ class Draw:
             total = torch.where(self._top_k <= width, (ordered * within).sum(dim=-1, keepdim=True), everything)
             kept = (before < self._top_p * total) & within
             # Sorting a whole vocabulary is slow, and nearly always what is kept lies within the first few.
-            if width == self._widest or not bool((kept[:, -1:] & (self._top_k > width)).any()):
+            beyond = kept[:, -1:] & (self._top_k > width) if width < self._widest else None
+            if beyond is None or once or not bool(beyond.any()):
                 last = kept.sum(dim=-1, keepdim=True).clamp_(min=1) - 1
-                return ordered.gather(1, last)
+                return ordered.gather(1, last), beyond
             width = self._widest
 
 
@@ -142,9 +167,12 @@ def _is_topped(row: Sampling, vocabulary: int) -> bool:
     return row.temperature > 0 and (row.top_p < 1 or (row.top_k or vocabulary) < vocabulary)
 
 
-def invert(weights: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-    """The tokens `[rows, 1]` at which the cumulated weights, as shares of their total, pass each row's number."""
-    uniform = torch.tensor(uniforms, dtype=torch.float64, device=weights.device).unsqueeze(1)
+def invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """The tokens `[rows, 1]` at which the cumulated weights, as shares of their total, pass each row's number.
+
+    `uniforms` `[rows, 1]`, float64, on the CPU or where the weights are.
+    """
+    uniform = uniforms if uniforms.device == weights.device else to_device(uniforms, weights.device)
     cumulated = weights.cumsum(dim=-1, dtype=torch.float64)
     drawn = torch.searchsorted(cumulated, uniform * cumulated[:, -1:], right=True)
     return drawn.clamp_(max=weights.shape[-1] - 1)

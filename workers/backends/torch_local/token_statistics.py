@@ -27,13 +27,30 @@ def measure(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     logit; the sum of the logits, that of the logits weighted by their exponentials, and that of the likeliest 20.
     `TokenNumbers` makes statistics of them. Few and cheap operations: beside a small model each of them counts.
     """
+    return measured(logits, tokens, *sums(logits))
+
+
+def sums(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The four sums of `measure`, each `[rows, 1]`: no token is needed for them."""
     weights = logits.exp()
     total = weights.sum(dim=-1, keepdim=True)
     # An exponential of 0 times a logit of -inf is NaN, and stands for 0.
     weighted = weights.mul_(logits).nansum(dim=-1, keepdim=True)
-    everything, top = logits.sum(dim=-1, keepdim=True), likeliest(logits).sum(dim=-1, keepdim=True)
-    # A float32 holds every token id below 2**24.
-    return torch.cat([tokens.float(), total, logits.gather(1, tokens), everything, weighted, top], dim=1)
+    return total, logits.sum(dim=-1, keepdim=True), weighted, likeliest(logits).sum(dim=-1, keepdim=True)
+
+
+def measured(
+    logits: torch.Tensor,
+    tokens: torch.Tensor,
+    total: torch.Tensor,
+    everything: torch.Tensor,
+    weighted: torch.Tensor,
+    top: torch.Tensor,
+) -> torch.Tensor:
+    """What `measure` says, from the sums."""
+    # A float32 holds every token id below 2**24. A drawn token may be -1, for none.
+    own = logits.gather(1, tokens.clamp(min=0))
+    return torch.cat([tokens.float(), total, own, everything, weighted, top], dim=1)
 
 
 def likeliest(logits: torch.Tensor, count: int = TOP) -> torch.Tensor:
